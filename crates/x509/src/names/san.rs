@@ -1,0 +1,117 @@
+//! Subject alternative names (RFC 5280 4.2.1.6).
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use crate::{
+    names::DistinguishedName,
+    oid::Oid,
+    text,
+    tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, Walk, context, context_primitive},
+};
+
+/// One GeneralName. `==` compares as written; [`SubjectAltName::is_same`] compares as names are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SubjectAltName {
+    /// dNSName, as written.
+    Dns(String),
+    /// rfc822Name, as written.
+    Email(String),
+    /// uniformResourceIdentifier, as written.
+    Uri(String),
+    /// iPAddress.
+    Ip(IpAddr),
+    /// otherName, x400Address, directoryName, ediPartyName and registeredID: the raw GeneralName (tag, length
+    /// and value), compared byte for byte.
+    Other(Vec<u8>),
+}
+
+impl SubjectAltName {
+    /// Whether the two name the same thing: DNS names without regard to case (RFC 5280 7.2), mail addresses
+    /// without regard to the host's case (7.5), everything else exactly.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dns(one), Self::Dns(other)) => one.eq_ignore_ascii_case(other),
+            (Self::Email(one), Self::Email(other)) => match (one.rsplit_once('@'), other.rsplit_once('@')) {
+                (Some((one_local, one_host)), Some((local, host))) => {
+                    one_local == local && one_host.eq_ignore_ascii_case(host)
+                }
+                _ => one == other,
+            },
+            _ => self == other,
+        }
+    }
+}
+
+/// `DNS:web.example.com`, `IP:10.0.0.1`, `URI:spiffe://…`, `email:…`, `otherName:1.3.6.1.4.1.311.20.2.3`, ….
+impl fmt::Display for SubjectAltName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(f, "DNS:{}", text::printable(name)),
+            Self::Email(name) => write!(f, "email:{}", text::printable(name)),
+            Self::Uri(name) => write!(f, "URI:{}", text::printable(name)),
+            Self::Ip(address) => write!(f, "IP:{address}"),
+            Self::Other(raw) => f.write_str(&other(raw)),
+        }
+    }
+}
+
+const OTHER_NAME: u8 = context(0);
+const X400_ADDRESS: u8 = context(3);
+const DIRECTORY_NAME: u8 = context(4);
+const EDI_PARTY_NAME: u8 = context(5);
+const REGISTERED_ID: u8 = context_primitive(8);
+
+/// Reads the value of the extension.
+pub(crate) fn read(value: &[u8]) -> Result<Vec<SubjectAltName>, Malformed> {
+    let mut document = Walk::der(value);
+    let mut list = document.expect(SEQUENCE, "subject alternative names")?.inner();
+    document.end("subject alternative names have trailing bytes")?;
+    let mut names = Vec::new();
+    while !list.is_empty() {
+        let name = list.any("subject alternative name")?;
+        names.push(match name.tag {
+            0x81 => SubjectAltName::Email(ia5(name.value)?),
+            0x82 => SubjectAltName::Dns(ia5(name.value)?),
+            0x86 => SubjectAltName::Uri(ia5(name.value)?),
+            0x87 => SubjectAltName::Ip(ip(name.value)?),
+            OTHER_NAME | X400_ADDRESS | DIRECTORY_NAME | EDI_PARTY_NAME | REGISTERED_ID => {
+                SubjectAltName::Other(name.raw.to_vec())
+            }
+            _ => return Err(Malformed::new("subject alternative name of unknown type")),
+        });
+    }
+    Ok(names)
+}
+
+fn ia5(value: &[u8]) -> Result<String, Malformed> {
+    let text = str::from_utf8(value).ok().filter(|text| text.is_ascii());
+    text.map(str::to_owned).ok_or(Malformed::new("subject alternative name is not ASCII"))
+}
+
+fn ip(value: &[u8]) -> Result<IpAddr, Malformed> {
+    let four = || <[u8; 4]>::try_from(value).map(|octets| Ipv4Addr::from(octets).into());
+    let sixteen = || <[u8; 16]>::try_from(value).map(|octets| Ipv6Addr::from(octets).into());
+    four().or_else(|_| sixteen()).map_err(|_| Malformed::new("IP address has neither 4 nor 16 bytes"))
+}
+
+fn other(raw: &[u8]) -> String {
+    let shown = Walk::der(raw).any("name").ok().and_then(|name| match name.tag {
+        OTHER_NAME => {
+            let kind = name.inner().expect(OBJECT_IDENTIFIER, "type").ok()?;
+            Some(format!("otherName:{}", Oid::from_content(kind.value)))
+        }
+        DIRECTORY_NAME => {
+            let directory = DistinguishedName::from_der(name.value).ok()?;
+            Some(format!("dirName:{}", text::bounded(directory.to_string(), 256)))
+        }
+        REGISTERED_ID => Some(format!("RID:{}", Oid::from_content(name.value))),
+        X400_ADDRESS => Some("x400Address".to_owned()),
+        EDI_PARTY_NAME => Some("ediPartyName".to_owned()),
+        _ => None,
+    });
+    shown.unwrap_or_else(|| format!("name:{}", text::hex_short(raw)))
+}

@@ -1,0 +1,74 @@
+//! Foreign text in messages: short, printable, on one line.
+
+use std::fmt;
+
+/// Values longer than this are cut in messages. A DNS name has at most 253 characters, so names stay whole.
+const VALUE_LIMIT: usize = 256;
+
+/// Shows text that others wrote: control and bidirectional characters escaped, cut at [`VALUE_LIMIT`].
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        if shown.len() >= VALUE_LIMIT {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() || is_bidirectional_control(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Bidirectional controls would let a name rearrange the message around it.
+fn is_bidirectional_control(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Lower-case hexadecimal, whole.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Lower-case hexadecimal of the first 32 bytes.
+pub(crate) fn hex_short(bytes: &[u8]) -> String {
+    match bytes.split_at_checked(32) {
+        Some((head, [_, ..])) => format!("{}…", hex(head)),
+        _ => hex(bytes),
+    }
+}
+
+/// The first `limit` items joined by commas, and how many were left out.
+pub(crate) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>, limit: usize) -> String {
+    let mut shown = String::new();
+    let mut left_out = 0usize;
+    for (index, item) in items.into_iter().enumerate() {
+        if index >= limit {
+            left_out += 1;
+            continue;
+        }
+        if index > 0 {
+            shown.push_str(", ");
+        }
+        shown.push_str(&item.to_string());
+    }
+    if left_out > 0 {
+        shown.push_str(&format!(" and {left_out} more"));
+    }
+    shown
+}
+
+/// Cuts a message at `limit` bytes, on a character boundary.
+pub(crate) fn bounded(mut message: String, limit: usize) -> String {
+    if message.len() > limit {
+        let mut end = limit;
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}

@@ -1,0 +1,147 @@
+//! Vault's part of the configuration.
+
+use std::fmt;
+
+use super::url::PkiUrl;
+
+/// Where Vault is, what signs there, and how to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultConfig {
+    /// The server.
+    pub url: PkiUrl,
+    /// The signing path.
+    pub path: VaultPath,
+    /// `X-Vault-Namespace`.
+    pub namespace: Option<String>,
+    /// The login.
+    pub auth: VaultAuth,
+}
+
+/// A login to Vault; the secret part comes from the Secret of `authSecretRef`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VaultAuth {
+    /// The Secret holds the token.
+    Token,
+    /// The Secret holds the secret id.
+    AppRole {
+        /// The role's id.
+        role_id: String,
+        /// Where the method is mounted, such as `approle`.
+        mount_path: String,
+    },
+}
+
+impl VaultAuth {
+    /// The Secret's key when `authSecretRef.key` is absent.
+    #[must_use]
+    pub const fn default_secret_key(&self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::AppRole { .. } => "secretId",
+        }
+    }
+}
+
+/// A path that signs, such as `pki_int/sign/web`, with no slash around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultPath {
+    path: String,
+    kind: SignKind,
+}
+
+/// What a signing path does with the CSR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignKind {
+    /// `sign/<role>`: the role's rules decide.
+    Sign,
+    /// `sign-verbatim[/<role>]`: the CSR's own wishes are kept.
+    SignVerbatim,
+}
+
+/// Why a text is no signing path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A character that no mount, issuer or role name has.
+    #[error("may only hold letters, digits and . _ - / (and no empty or dot segments)")]
+    Characters,
+    /// It does not sign.
+    #[error("must be <mount>/sign/<role> or <mount>/sign-verbatim[/<role>], such as pki_int/sign/web")]
+    NotSigning,
+    /// `v1/…`.
+    #[error("must not begin with v1/: it is the path below the API's version")]
+    Versioned,
+}
+
+impl VaultPath {
+    /// Reads a signing path.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        let path = text.trim_matches('/');
+        let segments: Vec<&str> = path.split('/').collect();
+        if !segments.iter().all(|segment| is_name(segment)) {
+            return Err(PathError::Characters);
+        }
+        if segments.first() == Some(&"v1") {
+            return Err(PathError::Versioned);
+        }
+        let kind = match segments.as_slice() {
+            [_, .., "sign", _role] => SignKind::Sign,
+            [_, .., "sign-verbatim", _] | [_, .., "sign-verbatim"] => SignKind::SignVerbatim,
+            _ => return Err(PathError::NotSigning),
+        };
+        Ok(Self { path: path.to_owned(), kind })
+    }
+
+    /// The path without slashes around it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.path
+    }
+
+    /// What it does with the CSR.
+    #[must_use]
+    pub const fn kind(&self) -> SignKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for VaultPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+/// Whether `segment` can be one segment of a path in Vault: no dots alone, nothing that needs escaping.
+pub(super) fn is_name(segment: &str) -> bool {
+    !segment.is_empty()
+        && segment != "."
+        && segment != ".."
+        && segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_form_that_signs() {
+        for (text, kind) in [
+            ("pki/sign/web", SignKind::Sign),
+            ("/corp/pki/sign/web/", SignKind::Sign),
+            ("pki/sign-verbatim", SignKind::SignVerbatim),
+            ("pki/sign-verbatim/web", SignKind::SignVerbatim),
+            ("pki/issuer/default/sign/web", SignKind::Sign),
+        ] {
+            assert_eq!(VaultPath::parse(text).unwrap().kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_paths_that_do_not_sign_or_could_escape() {
+        assert_eq!(VaultPath::parse("pki/issue/web"), Err(PathError::NotSigning));
+        assert_eq!(VaultPath::parse("sign/web"), Err(PathError::NotSigning));
+        assert_eq!(VaultPath::parse("v1/pki/sign/web"), Err(PathError::Versioned));
+        for text in ["", "pki/../sys/sign/x", "pki/sign/a b", "pki//sign/x", "pki/sign/x?y"] {
+            assert_eq!(VaultPath::parse(text), Err(PathError::Characters), "{text}");
+        }
+    }
+}
