@@ -91,11 +91,11 @@ impl Found {
         if trimmed.is_empty() {
             return Err(BundleError::Empty);
         }
+        if looks_like_der(bytes) {
+            return self.der(bytes);
+        }
         if pem::looks_like_pem(trimmed) {
             return self.pem(&String::from_utf8_lossy(trimmed));
-        }
-        if bytes.first() == Some(&SEQUENCE) && !is_text(trimmed) {
-            return self.der(bytes);
         }
         match pem::decode_base64(trimmed) {
             // Base64 once; base64 of base64 is nobody's format.
@@ -133,7 +133,11 @@ impl Found {
     fn der(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
         if pkcs7::looks_like_signed_data(bytes) {
             self.pkcs7(bytes)?;
-            return if self.certificates.is_empty() { Err(BundleError::NoCertificateInPkcs7) } else { Ok(()) };
+            return if self.certificates.is_empty() {
+                Err(BundleError::NoCertificateInPkcs7)
+            } else {
+                Ok(())
+            };
         }
         if let Some(version) = leading_integer(bytes) {
             // PKCS#1, PKCS#8 and SEC 1 keys begin with version 0 or 1, PKCS#12 with 3.
@@ -148,7 +152,10 @@ impl Found {
     }
 
     fn pkcs7(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
-        pkcs7::certificates(bytes).map_err(BundleError::Pkcs7)?.into_iter().try_for_each(|raw| self.certificate(raw))
+        pkcs7::certificates(bytes)
+            .map_err(BundleError::Pkcs7)?
+            .into_iter()
+            .try_for_each(|raw| self.certificate(raw))
     }
 
     /// OpenSSL's own format: a certificate followed by what it is trusted for, which is none of our business.
@@ -176,9 +183,15 @@ impl Found {
     }
 }
 
-/// `0` (0x30) is also how base64 or any other text may begin.
-fn is_text(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+/// A SEQUENCE's tag is also the digit `0`, with which text may begin; but no text in UTF-8 goes on with a byte
+/// from 0x80 on after it, and every certificate has more than 127 bytes and so a length that does.
+fn looks_like_der(bytes: &[u8]) -> bool {
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    match bytes {
+        [SEQUENCE, length, ..] if *length >= 0x80 => true,
+        [SEQUENCE, ..] => !bytes.iter().all(is_text) && !pem::looks_like_pem(bytes),
+        _ => false,
+    }
 }
 
 fn leading_integer(bytes: &[u8]) -> Option<&[u8]> {

@@ -261,7 +261,9 @@ impl Certificate {
     pub fn sha256(&self) -> [u8; 32] {
         let mut hash = [0; 32];
         // SHA-256 has 32 bytes, so the whole array is filled.
-        hash.iter_mut().zip(digest::digest(&digest::SHA256, self.der()).as_ref()).for_each(|(to, from)| *to = *from);
+        hash.iter_mut()
+            .zip(digest::digest(&digest::SHA256, self.der()).as_ref())
+            .for_each(|(to, from)| *to = *from);
         hash
     }
 

@@ -129,10 +129,12 @@ impl Csr {
         let algorithm = Algorithm::read(&mut Walk::der(self.slice(&self.0.signature_algorithm)))?;
         let message = self.slice(&self.0.signed);
         let signature = self.slice(&self.0.signature);
-        signature::verify(&algorithm, &key, message, signature, Strength::Request).map_err(|error| match error {
-            SignatureError::Unsupported(algorithm) => CsrError::UnsupportedAlgorithm { algorithm },
-            SignatureError::Invalid => CsrError::BadSignature { key_type: self.key_type() },
-        })
+        signature::verify(&algorithm, &key, message, signature, Strength::Request).map_err(
+            |error| match error {
+                SignatureError::Unsupported(algorithm) => CsrError::UnsupportedAlgorithm { algorithm },
+                SignatureError::Invalid => CsrError::BadSignature { key_type: self.key_type() },
+            },
+        )
     }
 
     /// The whole request.
@@ -212,7 +214,9 @@ impl Csr {
     pub fn sha256(&self) -> [u8; 32] {
         let mut hash = [0; 32];
         // SHA-256 has 32 bytes, so the whole array is filled.
-        hash.iter_mut().zip(digest::digest(&digest::SHA256, self.der()).as_ref()).for_each(|(to, from)| *to = *from);
+        hash.iter_mut()
+            .zip(digest::digest(&digest::SHA256, self.der()).as_ref())
+            .for_each(|(to, from)| *to = *from);
         hash
     }
 

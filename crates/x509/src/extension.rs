@@ -54,7 +54,8 @@ impl Extensions {
         let mut list = sequence.expect(SEQUENCE, "extensions")?.inner();
         while !list.is_empty() {
             let mut fields = list.expect(SEQUENCE, "extension")?.inner();
-            let oid = Oid::from_content(fields.expect(OBJECT_IDENTIFIER, "extension's object identifier")?.value);
+            let oid =
+                Oid::from_content(fields.expect(OBJECT_IDENTIFIER, "extension's object identifier")?.value);
             let critical = fields.optional(BOOLEAN, "extension's critical flag")?;
             let value = fields.expect(OCTET_STRING, "extension's value")?;
             fields.end("extension has trailing bytes")?;
@@ -77,7 +78,8 @@ impl Extensions {
             KEY_USAGE => self.usages.read_key_usage(&mut value)?,
             EXTENDED_KEY_USAGE => self.usages.read_extended(&mut value)?,
             SUBJECT_KEY_IDENTIFIER => {
-                self.subject_key_id = Some(value.expect(OCTET_STRING, "subject key identifier")?.value_span());
+                self.subject_key_id =
+                    Some(value.expect(OCTET_STRING, "subject key identifier")?.value_span());
             }
             AUTHORITY_KEY_IDENTIFIER => {
                 let mut fields = value.expect(SEQUENCE, "authority key identifier")?.inner();
@@ -122,6 +124,7 @@ fn basic_constraints(value: &mut Walk<'_>) -> Result<BasicConstraints, Malformed
 /// A non-negative integer, as large as it may be: 4,294,967,295 certificates are as good as unlimited.
 fn path_length(content: &[u8]) -> Option<u32> {
     let (first, _) = content.split_first()?;
-    let value = content.iter().try_fold(0u32, |value, byte| value.checked_mul(256)?.checked_add(u32::from(*byte)));
+    let value =
+        content.iter().try_fold(0u32, |value, byte| value.checked_mul(256)?.checked_add(u32::from(*byte)));
     (first & 0x80 == 0).then(|| value.unwrap_or(u32::MAX))
 }

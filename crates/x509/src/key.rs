@@ -81,8 +81,7 @@ impl<'a> Algorithm<'a> {
     pub(crate) fn read(walk: &mut Walk<'a>) -> Result<Self, Malformed> {
         let mut fields = walk.expect(SEQUENCE, "algorithm identifier")?.inner();
         let oid = fields.expect(OBJECT_IDENTIFIER, "algorithm's object identifier")?.value;
-        let parameters =
-            if fields.is_empty() { None } else { Some(fields.any("algorithm's parameters")?) };
+        let parameters = if fields.is_empty() { None } else { Some(fields.any("algorithm's parameters")?) };
         fields.end("algorithm identifier has trailing bytes")?;
         Ok(Self { oid, parameters })
     }
@@ -145,7 +144,8 @@ fn modulus_bits(key: &[u8]) -> Result<u32, Malformed> {
     let negative = modulus.first().is_none_or(|byte| byte & 0x80 != 0);
     let significant = modulus.iter().position(|byte| *byte != 0).and_then(|start| modulus.get(start..));
     let (Some([first, rest @ ..]), false) = (significant, negative) else { return Err(Malformed::new(WHAT)) };
-    let bits = rest.len().checked_mul(8).and_then(|bits| u32::try_from(bits).ok()).ok_or(Malformed::new(WHAT))?;
+    let bits =
+        rest.len().checked_mul(8).and_then(|bits| u32::try_from(bits).ok()).ok_or(Malformed::new(WHAT))?;
     Ok(bits.saturating_add(8 - first.leading_zeros()))
 }
 
@@ -157,6 +157,7 @@ pub fn same_key(one: &[u8], other: &[u8]) -> bool {
         return true;
     }
     let (Ok(one), Ok(other)) = (PublicKey::read(one), PublicKey::read(other)) else { return false };
-    let plain_rsa = |key: &PublicKey<'_>| key.algorithm.oid == RSA_ENCRYPTION && key.algorithm.has_no_parameters();
+    let plain_rsa =
+        |key: &PublicKey<'_>| key.algorithm.oid == RSA_ENCRYPTION && key.algorithm.has_no_parameters();
     plain_rsa(&one) && plain_rsa(&other) && one.bits == other.bits
 }

@@ -31,7 +31,10 @@ impl Oid {
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        dotted(&self.0).map_or_else(|| write!(f, "oid#{}", text::hex_short(&self.0)), |dotted| f.write_str(&dotted))
+        match dotted(&self.0) {
+            Some(dotted) => f.write_str(&dotted),
+            None => write!(f, "oid#{}", text::hex_short(&self.0)),
+        }
     }
 }
 
@@ -44,7 +47,8 @@ impl FromStr for Oid {
     type Err = NotAnOid;
 
     fn from_str(dotted: &str) -> Result<Self, NotAnOid> {
-        let arcs = dotted.split('.').map(str::parse).collect::<Result<Vec<u128>, _>>().map_err(|_| NotAnOid)?;
+        let arcs =
+            dotted.split('.').map(str::parse).collect::<Result<Vec<u128>, _>>().map_err(|_| NotAnOid)?;
         let [first, second, rest @ ..] = arcs.as_slice() else { return Err(NotAnOid) };
         if *first > 2 || (*first < 2 && *second >= 40) {
             return Err(NotAnOid);

@@ -40,7 +40,9 @@ impl Block<'_> {
         // A header line holds a colon, which base64 never does; a blank line ends the headers.
         let body = if self.body.contains(':') {
             let lines = self.body.lines();
-            Cow::Owned(lines.skip_while(|line| line.contains(':') || line.trim().is_empty()).collect::<String>())
+            Cow::Owned(
+                lines.skip_while(|line| line.contains(':') || line.trim().is_empty()).collect::<String>(),
+            )
         } else {
             Cow::Borrowed(self.body)
         };
@@ -94,7 +96,8 @@ fn block(after_begin: &str) -> Result<(Block<'_>, &str), PemError> {
     }
     let unterminated = || PemError::Unterminated { label: shown(label) };
     let (body, after_end) = after_label.split_once(END).ok_or_else(unterminated)?;
-    let after = after_end.strip_prefix(label).and_then(|rest| rest.strip_prefix(DASHES)).ok_or_else(unterminated)?;
+    let after =
+        after_end.strip_prefix(label).and_then(|rest| rest.strip_prefix(DASHES)).ok_or_else(unterminated)?;
     Ok((Block { label: label.trim(), body }, after))
 }
 

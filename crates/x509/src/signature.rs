@@ -143,7 +143,8 @@ fn pss(algorithm: &Algorithm<'_>) -> Result<Scheme, SignatureError> {
     if let Some(field) = fields.optional(context(1), "PSS mask").map_err(malformed)? {
         let mask = Algorithm::read(&mut field.inner()).map_err(malformed)?;
         // id-mgf1, the only mask generation function there is.
-        let inner = mask.parameters.filter(|_| mask.oid == [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08]);
+        let inner =
+            mask.parameters.filter(|_| mask.oid == [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08]);
         let inner = inner.ok_or_else(|| unsupported("an unknown mask"))?;
         let found = Algorithm::read(&mut Walk::der(inner.raw)).map_err(malformed)?;
         mask_hash = hash_of(found.oid).ok_or_else(|| unsupported("an unknown mask hash"))?;
@@ -183,17 +184,21 @@ fn verification(
 ) -> Option<&'static dyn VerificationAlgorithm> {
     let legacy = strength == Strength::Link;
     match (scheme, key_type) {
-        (Scheme::RsaPkcs1(hash), KeyType::Rsa { bits }) if key.algorithm.oid == RSA_ENCRYPTION => match hash {
-            Hash::Sha1 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
-            Hash::Sha256 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
-            Hash::Sha512 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
-            _ if *bits < 2048 => None,
-            Hash::Sha1 => None,
-            Hash::Sha256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
-            Hash::Sha384 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
-            Hash::Sha512 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
-        },
-        (Scheme::RsaPss(hash, salt), KeyType::Rsa { bits }) if *bits >= 2048 => pss_verification(*hash, *salt, *bits),
+        (Scheme::RsaPkcs1(hash), KeyType::Rsa { bits }) if key.algorithm.oid == RSA_ENCRYPTION => {
+            match hash {
+                Hash::Sha1 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
+                Hash::Sha256 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
+                Hash::Sha512 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
+                _ if *bits < 2048 => None,
+                Hash::Sha1 => None,
+                Hash::Sha256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
+                Hash::Sha384 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
+                Hash::Sha512 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
+            }
+        }
+        (Scheme::RsaPss(hash, salt), KeyType::Rsa { bits }) if *bits >= 2048 => {
+            pss_verification(*hash, *salt, *bits)
+        }
         (Scheme::Ecdsa(hash), KeyType::EcP256) => match hash {
             Hash::Sha1 => None,
             Hash::Sha256 => Some(&lc::ECDSA_P256_SHA256_ASN1),

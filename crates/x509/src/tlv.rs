@@ -176,9 +176,9 @@ impl Header {
             return None;
         }
         let digits = bytes.get(2..count.checked_add(2)?)?;
-        let length = digits.iter().try_fold(0usize, |length, digit| {
-            length.checked_mul(256)?.checked_add(usize::from(*digit))
-        })?;
+        let length = digits
+            .iter()
+            .try_fold(0usize, |length, digit| length.checked_mul(256)?.checked_add(usize::from(*digit)))?;
         let minimal = length >= 0x80 && digits.first() != Some(&0);
         (ber || minimal).then_some(Self { size: count.checked_add(2)?, length: Some(length) })
     }

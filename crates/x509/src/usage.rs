@@ -175,7 +175,9 @@ impl Usages {
     pub fn names(&self) -> impl Iterator<Item = String> {
         let extended = self.extended().map(|oid| {
             let known = EXTENDED.iter().find(|(content, _)| *content == oid.as_bytes());
-            known.and_then(|(_, words)| words.first()).map_or_else(|| oid.to_string(), |word| (*word).to_owned())
+            known
+                .and_then(|(_, words)| words.first())
+                .map_or_else(|| oid.to_string(), |word| (*word).to_owned())
         });
         self.key_usages().map(|usage| usage.to_string()).chain(extended)
     }

@@ -12,7 +12,8 @@ use crate::{
     tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, Walk, context, context_primitive},
 };
 
-/// One GeneralName. `==` compares as written; [`SubjectAltName::is_same`] compares as names are compared.
+/// One GeneralName. `==` compares as written; [`SubjectAltName::is_same`] compares as names are
+/// compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubjectAltName {
     /// dNSName, as written.
@@ -29,20 +30,24 @@ pub enum SubjectAltName {
 }
 
 impl SubjectAltName {
-    /// Whether the two name the same thing: DNS names without regard to case (RFC 5280 7.2), mail addresses
-    /// without regard to the host's case (7.5), everything else exactly.
+    /// The form in which names are compared: DNS names in lower case (RFC 5280 7.2), mail addresses with the host
+    /// in lower case (7.5), everything else as it is.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        match self {
+            Self::Dns(name) => Self::Dns(name.to_ascii_lowercase()),
+            Self::Email(name) => Self::Email(match name.rsplit_once('@') {
+                Some((local, host)) => format!("{local}@{}", host.to_ascii_lowercase()),
+                None => name.clone(),
+            }),
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether the two name the same thing.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Dns(one), Self::Dns(other)) => one.eq_ignore_ascii_case(other),
-            (Self::Email(one), Self::Email(other)) => match (one.rsplit_once('@'), other.rsplit_once('@')) {
-                (Some((one_local, one_host)), Some((local, host))) => {
-                    one_local == local && one_host.eq_ignore_ascii_case(host)
-                }
-                _ => one == other,
-            },
-            _ => self == other,
-        }
+        self.canonical() == other.canonical()
     }
 }
 
