@@ -1,0 +1,195 @@
+//! What the rest of the process asks: do we lead, and until when?
+
+use std::future::{self, Future};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Where the elector stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// Counts the times that leadership was won: two terms with nothing between still are two.
+    pub(super) term: u64,
+    /// While leading: until when the last renewal is good.
+    pub(super) valid_until: Option<Instant>,
+}
+
+impl State {
+    fn leads(&self) -> bool {
+        self.valid_until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// A view of this process's leadership. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Leadership(View);
+
+#[derive(Clone, Debug)]
+enum View {
+    Always,
+    Elected(watch::Receiver<State>),
+}
+
+/// Longer than any process lives.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+impl Leadership {
+    /// Without an election: this process leads, always.
+    #[must_use]
+    pub fn always() -> Self {
+        Self(View::Always)
+    }
+
+    pub(super) fn of(state: watch::Receiver<State>) -> Self {
+        Self(View::Elected(state))
+    }
+
+    /// Whether this process leads at this instant. Asks the clock: a process that was paused past its lease
+    /// knows it at once.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        match &self.0 {
+            View::Always => true,
+            View::Elected(state) => state.borrow().leads(),
+        }
+    }
+
+    /// Until when nobody else can lead, if nothing more is renewed; `None` while not leading.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<Instant> {
+        match &self.0 {
+            View::Always => Some(Instant::now() + FOREVER),
+            View::Elected(state) => {
+                let state = *state.borrow();
+                state.valid_until.filter(|_| state.leads())
+            }
+        }
+    }
+
+    /// Whether work that takes at most this long would end before another could lead, even if no renewal
+    /// succeeded meanwhile.
+    #[must_use]
+    pub fn covers(&self, work: Duration) -> bool {
+        self.valid_until().is_some_and(|until| Instant::now() + work <= until)
+    }
+
+    /// Waits until this process leads.
+    pub async fn acquired(&self) {
+        if let View::Elected(state) = &self.0
+            && state.clone().wait_for(State::leads).await.is_err()
+        {
+            // The elector is gone, and with it every prospect.
+            future::pending().await
+        }
+    }
+
+    /// Waits until the leadership of this instant has ended: at once if there is none.
+    pub async fn lost(&self) {
+        let View::Elected(state) = &self.0 else { return future::pending().await };
+        let mut state = state.clone();
+        let term = state.borrow().term;
+        loop {
+            let now = *state.borrow_and_update();
+            let Some(until) = now.valid_until.filter(|_| now.term == term && now.leads()) else { return };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                Ok(()) = state.changed() => {}
+            }
+        }
+    }
+
+    /// Does `work` while this process leads: `None`, and the work is dropped where it stands, once leadership
+    /// has ended; `None` at once if there is none.
+    ///
+    /// Renewals extend the time, so a call to the PKI may take longer than a lease. That is what to wrap calls
+    /// in, where [`covers`](Self::covers) would refuse every call whose own time-out is longer than a lease.
+    pub async fn while_leading<F: Future>(&self, work: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            () = self.lost() => None,
+            done = work => Some(done),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn elected() -> (watch::Sender<State>, Leadership) {
+        let (sender, receiver) = watch::channel(State::default());
+        (sender, Leadership::of(receiver))
+    }
+
+    fn leading(term: u64, seconds: u32) -> State {
+        State { term, valid_until: Some(Instant::now() + SECOND * seconds) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_election_this_process_leads_for_ever() {
+        let leadership = Leadership::always();
+        leadership.acquired().await;
+        assert!(leadership.is_leader() && leadership.covers(SECOND * 3600));
+        assert!(timeout(SECOND * 3600, leadership.lost()).await.is_err());
+        assert_eq!(leadership.while_leading(async { 7 }).await, Some(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leadership_ends_by_the_clock_even_if_the_elector_sleeps() {
+        let (sender, leadership) = elected();
+        assert!(!leadership.is_leader());
+        sender.send_replace(leading(1, 10));
+        leadership.acquired().await;
+        assert!(leadership.covers(SECOND * 10) && !leadership.covers(SECOND * 11));
+
+        advance(SECOND * 10).await;
+        assert!(!leadership.is_leader());
+        assert_eq!(leadership.valid_until(), None);
+        assert!(!leadership.covers(Duration::ZERO));
+        leadership.lost().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn renewals_extend_work_and_a_loss_drops_it() {
+        let (sender, leadership) = elected();
+        sender.send_replace(leading(1, 10));
+        let work = tokio::spawn({
+            let leadership = leadership.clone();
+            async move { leadership.while_leading(tokio::time::sleep(SECOND * 15)).await }
+        });
+        tokio::time::sleep(SECOND * 8).await;
+        sender.send_replace(leading(1, 10));
+        assert_eq!(work.await.unwrap(), Some(()));
+
+        assert_eq!(leadership.while_leading(tokio::time::sleep(SECOND * 30)).await, None);
+        assert_eq!(leadership.while_leading(async { 7 }).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_term_ends_what_the_old_one_began() {
+        let (sender, leadership) = elected();
+        sender.send_replace(leading(1, 10));
+        let work =
+            tokio::spawn(async move { leadership.while_leading(tokio::time::sleep(SECOND * 5)).await });
+        tokio::task::yield_now().await;
+        sender.send_replace(State { term: 1, valid_until: None });
+        sender.send_replace(leading(2, 10));
+        assert_eq!(work.await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_elector_that_is_gone_leaves_the_lease_to_run_out() {
+        let (sender, leadership) = elected();
+        sender.send_replace(leading(1, 10));
+        drop(sender);
+        let begun = Instant::now();
+        leadership.lost().await;
+        assert_eq!(begun.elapsed(), SECOND * 10);
+        assert!(timeout(SECOND * 3600, leadership.acquired()).await.is_err());
+    }
+}
