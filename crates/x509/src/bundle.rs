@@ -158,7 +158,7 @@ impl Found {
             .try_for_each(|raw| self.certificate(raw))
     }
 
-    /// OpenSSL's own format: a certificate followed by what it is trusted for, which is none of our business.
+    /// `OpenSSL`'s own format: a certificate followed by what it is trusted for, which is none of our business.
     fn trusted_certificate(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
         match Walk::der(bytes).any("certificate") {
             Ok(element) => self.certificate(element.raw),

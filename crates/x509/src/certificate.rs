@@ -110,7 +110,7 @@ impl Certificate {
         self.0.issuer_name.clone()
     }
 
-    /// The raw SubjectPublicKeyInfo.
+    /// The raw `SubjectPublicKeyInfo`.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {
         self.slice(&self.0.spki)
@@ -180,7 +180,7 @@ impl Certificate {
             }
     }
 
-    /// Whether the key (a SubjectPublicKeyInfo) made this certificate's signature.
+    /// Whether the key (a `SubjectPublicKeyInfo`) made this certificate's signature.
     #[must_use]
     pub fn signature_matches(&self, spki: &[u8]) -> SignatureMatch {
         let algorithm = Algorithm::read(&mut Walk::der(self.slice(&self.0.signature_algorithm)));

@@ -149,7 +149,7 @@ impl Search {
                 Err(ChainError::SeveralLeaves { certificates: described(&leaves) })
             }
             (None, _) => {
-                let subjects = self.left.iter().map(|cert| subject(cert));
+                let subjects = self.left.iter().map(subject);
                 Err(ChainError::NoLeaf { subjects: text::list(subjects, 5) })
             }
         }

@@ -161,7 +161,7 @@ impl Csr {
         self.0.name.clone()
     }
 
-    /// The raw SubjectPublicKeyInfo, byte for byte.
+    /// The raw `SubjectPublicKeyInfo`, byte for byte.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {
         self.slice(&self.0.spki)

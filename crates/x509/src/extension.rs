@@ -28,7 +28,7 @@ pub(crate) struct Extension {
     pub(crate) value: Range<usize>,
 }
 
-/// BasicConstraints (RFC 5280 4.2.1.9).
+/// `BasicConstraints` (RFC 5280 4.2.1.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BasicConstraints {
     pub(crate) is_ca: bool,

@@ -70,7 +70,7 @@ impl fmt::Display for KeyType {
     }
 }
 
-/// An AlgorithmIdentifier: an object identifier and, perhaps, parameters.
+/// An `AlgorithmIdentifier`: an object identifier and, perhaps, parameters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Algorithm<'a> {
     pub(crate) oid: &'a [u8],
@@ -91,7 +91,7 @@ impl<'a> Algorithm<'a> {
     }
 }
 
-/// A SubjectPublicKeyInfo (RFC 5280 4.1.2.7), read.
+/// A `SubjectPublicKeyInfo` (RFC 5280 4.1.2.7), read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PublicKey<'a> {
     pub(crate) algorithm: Algorithm<'a>,
@@ -135,7 +135,7 @@ fn other_name(oid: &[u8]) -> String {
         .map_or_else(|| Oid::from_content(oid).to_string(), |(_, name)| (*name).to_owned())
 }
 
-/// The length of the modulus in an RSAPublicKey (RFC 8017 A.1.1).
+/// The length of the modulus in an `RSAPublicKey` (RFC 8017 A.1.1).
 fn modulus_bits(key: &[u8]) -> Result<u32, Malformed> {
     const WHAT: &str = "RSA public key";
     let mut document = Walk::der(key);
@@ -149,7 +149,7 @@ fn modulus_bits(key: &[u8]) -> Result<u32, Malformed> {
     Ok(bits.saturating_add(8 - first.leading_zeros()))
 }
 
-/// Whether two SubjectPublicKeyInfos are the same key: byte for byte, or RSA keys that differ only in whether
+/// Whether two `SubjectPublicKeyInfo`s are the same key: byte for byte, or RSA keys that differ only in whether
 /// the parameters are NULL or absent (RFC 3279 2.3.1 demands NULL, some writers leave it out).
 #[must_use]
 pub fn same_key(one: &[u8], other: &[u8]) -> bool {

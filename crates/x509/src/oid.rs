@@ -118,10 +118,8 @@ mod tests {
     proptest! {
         #[test]
         fn dotted_text_round_trips(first in 0u8..3, second in 0u8..40, rest in proptest::collection::vec(any::<u64>(), 0..8)) {
-            let mut text = format!("{first}.{second}");
-            for arc in rest {
-                text.push_str(&format!(".{arc}"));
-            }
+            let arcs: Vec<_> = rest.iter().map(u64::to_string).collect();
+            let text = [vec![first.to_string(), second.to_string()], arcs].concat().join(".");
             prop_assert_eq!(text.parse::<Oid>().unwrap().to_string(), text);
         }
     }

@@ -1,4 +1,4 @@
-//! The certificates in a PKCS#7 / CMS SignedData (RFC 2315, RFC 5652 5.1), signed or "degenerate".
+//! The certificates in a PKCS#7 / CMS `SignedData` (RFC 2315, RFC 5652 5.1), signed or "degenerate".
 //!
 //! Outer structure in DER or BER, since writers of both exist; the certificates themselves must be DER, as
 //! everything that is signed. Nothing else in the message is looked at: it is a container here, its signature
@@ -9,7 +9,7 @@ use crate::tlv::{INTEGER, Malformed, OBJECT_IDENTIFIER, SEQUENCE, SET, Walk, con
 /// id-signedData
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 
-/// Whether the bytes begin as a ContentInfo with SignedData does. Only then is [`certificates`] worth a try.
+/// Whether the bytes begin as a `ContentInfo` with `SignedData` does. Only then is [`certificates`] worth a try.
 pub(crate) fn looks_like_signed_data(bytes: &[u8]) -> bool {
     let mut document = Walk::ber(bytes);
     let content = document.expect(SEQUENCE, "content").map(|content| content.inner());

@@ -1,6 +1,6 @@
 //! Foreign text in messages: short, printable, on one line.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Values longer than this are cut in messages. A DNS name has at most 253 characters, so names stay whole.
 const VALUE_LIMIT: usize = 256;
@@ -29,7 +29,11 @@ fn is_bidirectional_control(character: char) -> bool {
 
 /// Lower-case hexadecimal, whole.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Lower-case hexadecimal of the first 32 bytes.
@@ -55,7 +59,8 @@ pub(crate) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>, limit: u
         shown.push_str(&item.to_string());
     }
     if left_out > 0 {
-        shown.push_str(&format!(" and {left_out} more"));
+        // Writing to a String cannot fail.
+        let _ = write!(shown, " and {left_out} more");
     }
     shown
 }

@@ -199,13 +199,11 @@ fn end_of_contents(bytes: &[u8], mut at: usize) -> Option<usize> {
             continue;
         }
         let header = Header::read(rest, true)?;
-        match header.length {
-            Some(length) => at = at.checked_add(header.size)?.checked_add(length)?,
-            None => {
-                open = open.checked_add(1)?;
-                at = at.checked_add(header.size)?;
-            }
-        }
+        let length = header.length.unwrap_or_else(|| {
+            open += 1;
+            0
+        });
+        at = at.checked_add(header.size)?.checked_add(length)?;
     }
 }
 

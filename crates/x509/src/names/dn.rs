@@ -12,7 +12,7 @@ use crate::{
 
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
-/// Attribute types by the short names of RFC 4514 and OpenSSL.
+/// Attribute types by the short names of RFC 4514 and `OpenSSL`.
 const SHORT_NAMES: &[(&[u8], &str)] = &[
     (COMMON_NAME, "CN"),
     (&[0x55, 0x04, 0x04], "SN"),
@@ -52,7 +52,7 @@ impl Attribute {
 
 /// A name: a list of relative distinguished names, each a set of attributes, in the order they were encoded.
 ///
-/// Equality is of types and texts in order; string types (PrintableString, UTF8String, …) do not matter.
+/// Equality is of types and texts in order; string types (`PrintableString`, `UTF8String`, …) do not matter.
 /// Displays as RFC 4514 does, last RDN first: `CN=web,OU=Shop,O=Example`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct DistinguishedName {
@@ -87,11 +87,13 @@ impl DistinguishedName {
     }
 
     /// All attributes in encoded order.
+    #[must_use]
     pub fn attributes(&self) -> impl DoubleEndedIterator<Item = &Attribute> {
         self.rdns.iter().flatten()
     }
 
     /// The common names, usually one.
+    #[must_use]
     pub fn common_names(&self) -> impl DoubleEndedIterator<Item = &str> {
         let common = self.attributes().filter(|attribute| attribute.oid.as_bytes() == COMMON_NAME);
         common.map(|attribute| attribute.value.as_str())
@@ -127,9 +129,8 @@ impl fmt::Display for DistinguishedName {
     }
 }
 
-/// RFC 4514 2.4: what would be read as syntax is escaped.
+/// RFC 4514 2.4: what would be read as syntax is escaped. Then, as everywhere, what cannot be printed.
 fn escaped(value: &str) -> String {
-    let value = text::printable(value);
     let last = value.chars().count().saturating_sub(1);
     let mut shown = String::new();
     for (position, character) in value.chars().enumerate() {
@@ -141,7 +142,7 @@ fn escaped(value: &str) -> String {
         }
         shown.push(character);
     }
-    shown
+    text::printable(&shown)
 }
 
 fn attribute(set: &mut Walk<'_>) -> Result<Attribute, Malformed> {

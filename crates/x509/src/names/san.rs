@@ -12,7 +12,7 @@ use crate::{
     tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, Walk, context, context_primitive},
 };
 
-/// One GeneralName. `==` compares as written; [`SubjectAltName::is_same`] compares as names are
+/// One `GeneralName`. `==` compares as written; [`SubjectAltName::is_same`] compares as names are
 /// compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubjectAltName {
@@ -24,7 +24,7 @@ pub enum SubjectAltName {
     Uri(String),
     /// iPAddress.
     Ip(IpAddr),
-    /// otherName, x400Address, directoryName, ediPartyName and registeredID: the raw GeneralName (tag, length
+    /// otherName, x400Address, directoryName, ediPartyName and registeredID: the raw `GeneralName` (tag, length
     /// and value), compared byte for byte.
     Other(Vec<u8>),
 }
