@@ -1,0 +1,56 @@
+//! Why a call to Vault came to nothing, and what that means for a request or an issuer.
+
+use super::super::http::HttpError;
+use super::super::{Outcome, Unhealthy, UnhealthyReason};
+use super::refusal::{Refusal, RefusalKind};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No answer.
+    Http(HttpError),
+    /// An answer that is a refusal; the message is whole.
+    Refused { message: String, refusal: Refusal },
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl Failure {
+    /// A refusal of a call to `path`.
+    pub(super) fn refused(path: &str, refusal: Refusal) -> Self {
+        let advice = match refusal.kind {
+            RefusalKind::Configuration => "; correct the issuer's configuration, or what it names in Vault",
+            RefusalKind::Forbidden => "; correct the credential, or the policies it has in Vault",
+            RefusalKind::Request | RefusalKind::Unavailable => "",
+        };
+        Self::Refused { message: format!("Vault refused {path}: {}{advice}", refusal.text), refusal }
+    }
+
+    pub(super) fn into_outcome(self) -> Outcome {
+        let (message, refusal) = match self {
+            Self::Http(error) => return error.into_outcome(),
+            Self::Refused { message, refusal } => (message, refusal),
+        };
+        match refusal.kind {
+            RefusalKind::Request => Outcome::Permanent { message },
+            RefusalKind::Forbidden | RefusalKind::Configuration => Outcome::IssuerAtFault { message },
+            RefusalKind::Unavailable => Outcome::Retryable { message, retry_after: refusal.retry_after },
+        }
+    }
+
+    pub(super) fn into_unhealthy(self) -> Unhealthy {
+        let (message, refusal) = match self {
+            Self::Http(error) => return error.into_unhealthy(),
+            Self::Refused { message, refusal } => (message, refusal),
+        };
+        let reason = match refusal.kind {
+            RefusalKind::Forbidden => UnhealthyReason::CredentialsRefused,
+            RefusalKind::Request | RefusalKind::Configuration => UnhealthyReason::ConfigurationRefused,
+            RefusalKind::Unavailable => UnhealthyReason::Unavailable,
+        };
+        Unhealthy { reason, message, retry_after: refusal.retry_after }
+    }
+}
