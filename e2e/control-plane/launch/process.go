@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,8 @@ type process struct {
 	pid   int
 	ended chan struct{} // closed once the process is reaped
 	state string        // how it ended; read it after `ended`
+	// intended is set before the launcher ends the process itself.
+	intended atomic.Bool
 }
 
 // spawner starts processes that the kernel kills when this one ends, however
@@ -83,17 +86,19 @@ func (s *spawner) start(dir stateDir, name string, arguments []string) (*process
 
 // stop asks the process to end, and after the bound makes it.
 func (p *process) stop(bound time.Duration) {
+	p.intended.Store(true)
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
 		return
 	case <-time.After(bound):
-		fmt.Fprintf(os.Stderr, "%s did not end within %s of SIGTERM: killing it\n", p.name, bound)
+		say("%s did not end within %s of SIGTERM: killing it", p.name, bound)
 		p.kill()
 	}
 }
 
 func (p *process) kill() {
+	p.intended.Store(true)
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }

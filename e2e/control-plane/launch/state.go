@@ -81,7 +81,7 @@ func (dir stateDir) clearAfterCrash() error {
 			continue
 		}
 		if dir.owns(pid, name) {
-			fmt.Fprintf(os.Stderr, "%s (pid %d) is left from an earlier run: ending it\n", name, pid)
+			say("%s (pid %d) is left from an earlier run: ending it", name, pid)
 			if err := endLeftover(pid); err != nil {
 				return fmt.Errorf("ending %s with pid %d, left from an earlier run: %w", name, pid, err)
 			}

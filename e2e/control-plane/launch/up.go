@@ -28,7 +28,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,6 +50,9 @@ type Facts struct {
 
 // launcher is one control plane, from the lock on its directory to its end.
 type launcher struct {
+	// lock is held for as long as the process lives. It is kept here because
+	// Go closes a file that nothing refers to, and the lock would go with it.
+	lock     *os.File
 	options  Options
 	versions Versions
 	dir      stateDir
@@ -63,8 +65,6 @@ type launcher struct {
 	// commands is held by whoever starts or ends a component on purpose.
 	commands sync.Mutex
 	stopping context.Context
-	// ending is set once components end because they were told to.
-	ending atomic.Bool
 	// publish guards the facts file, and is false until there is one.
 	publish   sync.Mutex
 	published bool
@@ -130,10 +130,7 @@ func newLauncher(ctx context.Context, options Options, versions Versions) (*laun
 	if err != nil {
 		return nil, err
 	}
-	// Held, not closed: the lock goes with the process.
-	_ = lock
-
-	l := &launcher{options: options, versions: versions, dir: dir, spawner: newSpawner(), stopping: ctx}
+	l := &launcher{lock: lock, options: options, versions: versions, dir: dir, spawner: newSpawner(), stopping: ctx}
 	l.running = &supervisor{processes: map[string]*process{}, changed: l.writeFacts}
 	if l.ports, err = choosePorts(dir.path("components", "ports.json")); err != nil {
 		return nil, err
@@ -305,9 +302,11 @@ func (l *launcher) ready(ctx context.Context, name string) error {
 
 func (l *launcher) reportEnd(p *process) {
 	<-p.ended
-	if l.stopping.Err() == nil && !l.ending.Load() {
-		say("%s (pid %d) ended: %s; start it with: control-plane start --state-dir %s %[1]s", p.name, p.pid, p.state, l.dir)
+	if p.intended.Load() {
+		say("%s (pid %d) ended as asked: %s", p.name, p.pid, p.state)
+		return
 	}
+	say("%s (pid %d) ended by itself or was killed: %s; start it with: control-plane start --state-dir %s %[1]s", p.name, p.pid, p.state, l.dir)
 }
 
 // announce prints the facts, from now on also kept in the file.
@@ -352,7 +351,6 @@ func (l *launcher) shutDown(hurry <-chan struct{}, why error) {
 		say("%s: stopping", why)
 	}
 	began := time.Now()
-	l.ending.Store(true)
 	l.commands.Lock() // waits for a command in progress, lets no other begin
 	l.running.stopAll(hurry)
 
