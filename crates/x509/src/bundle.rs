@@ -108,7 +108,7 @@ impl Found {
         let mut labels = Vec::new();
         let mut pkcs7 = false;
         // A key is looked for first, so that no other error can hide that one was sent.
-        if pem::blocks(text).flatten().any(|block| block.label.contains("PRIVATE KEY")) {
+        if pem::labels(text).any(|label| label.contains("PRIVATE KEY")) {
             return Err(BundleError::PrivateKey);
         }
         for block in pem::blocks(text) {

@@ -159,7 +159,7 @@ impl Search {
         let mut issuers = self.take(of, |search| &mut search.left)?;
         let Some(issuer) = issuers.pop() else {
             let mut known = self.take(of, |search| &mut search.extra)?;
-            known.sort_by_key(|cert| (cert.is_self_signed(), cert.not_after()));
+            known.sort_by_cached_key(|cert| (cert.is_self_signed(), cert.not_after()));
             return Ok(known.pop());
         };
         if issuers.is_empty() {

@@ -53,7 +53,7 @@ impl KeyType {
     /// RFC 5280 4.2.1.3 describes (see RFC 8813 section 3 for EC, RFC 8410 section 5 for Ed25519).
     #[must_use]
     pub fn can_encipher_keys(&self) -> bool {
-        matches!(self, Self::Rsa { .. } | Self::Other(_))
+        matches!(self, Self::Rsa { .. })
     }
 }
 

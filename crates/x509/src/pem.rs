@@ -89,6 +89,11 @@ pub fn blocks(text: &str) -> impl Iterator<Item = Result<Block<'_>, PemError>> {
     })
 }
 
+/// The labels of all BEGIN lines, broken blocks included.
+pub(crate) fn labels(text: &str) -> impl Iterator<Item = &str> {
+    text.split(BEGIN).skip(1).filter_map(|after| after.split_once(DASHES)).map(|(label, _)| label)
+}
+
 fn block(after_begin: &str) -> Result<(Block<'_>, &str), PemError> {
     let (label, after_label) = after_begin.split_once(DASHES).ok_or(PemError::BrokenBegin)?;
     if label.contains(['\n', '\r']) {

@@ -55,7 +55,7 @@ pub(crate) fn verify(
     let key_type = key.key_type().map_err(|_| SignatureError::Invalid)?;
     let scheme = scheme(algorithm)?;
     let verification = verification(&scheme, &key_type, key, strength)
-        .ok_or_else(|| SignatureError::Unsupported(format!("{} by a {key_type} key", scheme.name())))?;
+        .ok_or_else(|| SignatureError::Unsupported(format!("{} (key type {key_type})", scheme.name())))?;
     UnparsedPublicKey::new(verification, key.bits)
         .verify(message, signature)
         .map_err(|_| SignatureError::Invalid)
@@ -182,21 +182,21 @@ fn verification(
     key: &PublicKey<'_>,
     strength: Strength,
 ) -> Option<&'static dyn VerificationAlgorithm> {
-    let legacy = strength == Strength::Link;
+    let legacy = |bits: u32| strength == Strength::Link && (1024..=8192).contains(&bits);
     match (scheme, key_type) {
         (Scheme::RsaPkcs1(hash), KeyType::Rsa { bits }) if key.algorithm.oid == RSA_ENCRYPTION => {
             match hash {
-                Hash::Sha1 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
-                Hash::Sha256 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
-                Hash::Sha512 if legacy => Some(&lc::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
-                _ if *bits < 2048 => None,
+                Hash::Sha1 if legacy(*bits) => Some(&lc::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
+                Hash::Sha256 if legacy(*bits) => Some(&lc::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
+                Hash::Sha512 if legacy(*bits) => Some(&lc::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
+                _ if !(2048..=8192).contains(bits) => None,
                 Hash::Sha1 => None,
                 Hash::Sha256 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
                 Hash::Sha384 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
                 Hash::Sha512 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
             }
         }
-        (Scheme::RsaPss(hash, salt), KeyType::Rsa { bits }) if *bits >= 2048 => {
+        (Scheme::RsaPss(hash, salt), KeyType::Rsa { bits }) if (2048..=8192).contains(bits) => {
             pss_verification(*hash, *salt, *bits)
         }
         (Scheme::Ecdsa(hash), KeyType::EcP256) => match hash {

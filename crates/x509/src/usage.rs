@@ -108,7 +108,7 @@ impl Usages {
             } else if let Some((oid, _)) = EXTENDED.iter().find(|(_, words)| words.contains(&name)) {
                 usages = usages.with_extended(Oid::from_static(oid));
             } else {
-                unknown.push(format!("{:?}", text::bounded(text::printable(name), 64)));
+                unknown.push(format!("`{}`", text::bounded(text::printable(name), 64)));
             }
         }
         // Only extended usages were asked for: then no key usage extension is asked for either.
@@ -228,5 +228,94 @@ impl fmt::Display for Usages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = text::list(self.names(), 24);
         f.write_str(if shown.is_empty() { "none" } else { &shown })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_word_of_cert_manager_is_known_and_comes_back() {
+        // The enumeration in pkg/apis/certmanager/v1/types.go, but for the synonyms "signing" and "s/mime".
+        let all = words(&[
+            "digital signature",
+            "content commitment",
+            "key encipherment",
+            "data encipherment",
+            "key agreement",
+            "cert sign",
+            "crl sign",
+            "encipher only",
+            "decipher only",
+            "any",
+            "server auth",
+            "client auth",
+            "code signing",
+            "email protection",
+            "ipsec end system",
+            "ipsec tunnel",
+            "ipsec user",
+            "timestamping",
+            "ocsp signing",
+            "microsoft sgc",
+            "netscape sgc",
+        ]);
+        let usages = Usages::from_cert_manager(&all).unwrap();
+        let mut shown: Vec<_> = usages.names().collect();
+        shown.sort();
+        let mut expected = all;
+        expected.sort();
+        assert_eq!(shown, expected);
+        let synonyms = Usages::from_cert_manager(&words(&["signing", "s/mime"])).unwrap();
+        assert_eq!(synonyms.to_string(), "digital signature, email protection");
+    }
+
+    #[test]
+    fn object_identifiers_are_the_registered_ones() {
+        let oid = |word: &str| {
+            let usages = Usages::from_cert_manager(&words(&[word])).unwrap();
+            assert!(!usages.restricts_key_usage());
+            usages.extended().next().unwrap().to_string()
+        };
+        assert_eq!(oid("any"), "2.5.29.37.0");
+        assert_eq!(oid("server auth"), "1.3.6.1.5.5.7.3.1");
+        assert_eq!(oid("ocsp signing"), "1.3.6.1.5.5.7.3.9");
+        assert_eq!(oid("microsoft sgc"), "1.3.6.1.4.1.311.10.3.3");
+        assert_eq!(oid("netscape sgc"), "2.16.840.1.113730.4.1");
+    }
+
+    #[test]
+    fn no_words_mean_cert_managers_default() {
+        let usages = Usages::from_cert_manager(&[]).unwrap();
+        assert_eq!(usages, Usages::default_for_leaf());
+        assert_eq!(usages.to_string(), "digital signature, key encipherment");
+        assert_eq!(Usages::unrestricted().to_string(), "none");
+    }
+
+    #[test]
+    fn every_unknown_word_is_named() {
+        let error = Usages::from_cert_manager(&words(&["server auth", "Server Auth", "x\n"])).unwrap_err();
+        assert_eq!(error.to_string(), "unknown key usages: `Server Auth`, `x\\u{a}`");
+    }
+
+    #[test]
+    fn bits_are_read_from_the_left() {
+        let read = |der: &[u8]| {
+            let mut usages = Usages::unrestricted();
+            usages.read_key_usage(&mut Walk::der(der)).map(|()| usages.to_string())
+        };
+        assert_eq!(read(&[3, 2, 5, 0xa0]).unwrap(), "digital signature, key encipherment");
+        assert_eq!(read(&[3, 2, 1, 0x06]).unwrap(), "cert sign, crl sign");
+        assert_eq!(read(&[3, 3, 7, 0, 0x80]).unwrap(), "decipher only");
+        // Bits that the first octet calls unused say nothing.
+        assert_eq!(read(&[3, 2, 5, 0xbf]).unwrap(), "digital signature, key encipherment");
+        assert_eq!(read(&[3, 1, 0]).unwrap(), "none");
+        assert!(read(&[3, 2, 8, 0xa0]).is_err());
+        assert!(read(&[3, 0]).is_err());
     }
 }

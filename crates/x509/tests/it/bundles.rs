@@ -47,7 +47,8 @@ fn a_private_key_is_an_error_that_does_not_quote_it() {
     let leaf = String::from_utf8(bytes("chain/ec/leaf.pem")).unwrap();
     for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
         let key = pem::encode(label, b"a secret");
-        for text in [key.clone(), format!("{leaf}{key}"), format!("{key}{leaf}"), format!("{key}-----BEGIN")]
+        for text in
+            [key.clone(), format!("{leaf}{key}"), format!("{key}{leaf}"), format!("-----BEGIN X-----\n{key}")]
         {
             assert_eq!(read_certificates(text.as_bytes()), Err(BundleError::PrivateKey), "{label}");
         }

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 use x509::{Certificate, Chain, chain::ChainError};
 
-use crate::fixtures::{certificate, certificates, csr};
+use crate::{
+    fixtures::{certificate, certificates, csr},
+    issue::namesakes,
+};
 
 fn spki() -> Vec<u8> {
     csr("p256-sha256").spki_der().to_vec()
@@ -128,4 +131,13 @@ fn certificates_from_elsewhere_complete_the_chain_where_they_fit() {
     }
     let unfit = Chain::order_with(&spki(), certificates(["ec/leaf"]), certificates(["rsa/root"])).unwrap();
     assert_eq!(unfit.root, None);
+}
+
+#[test]
+fn the_effort_for_namesakes_is_bounded() {
+    let few = namesakes(40);
+    let chain = Chain::order(few[0].spki_der(), few.iter().rev().cloned().collect()).unwrap();
+    assert_eq!((chain.intermediates.as_slice(), chain.root.as_ref()), (&few[1..39], few.last()));
+    let many = namesakes(200);
+    assert_eq!(Chain::order(many[0].spki_der(), many.clone()), Err(ChainError::TooManyNamesakes));
 }

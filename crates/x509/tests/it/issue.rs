@@ -94,11 +94,33 @@ impl Content {
     }
 }
 
+/// The leaf of a chain in which all have one name, and its issuers, the root last.
+pub(crate) fn namesakes(length: usize) -> Vec<Certificate> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = named("namesake");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut key = KeyPair::generate().unwrap();
+    let mut pems = vec![params.self_signed(&key).unwrap().pem()];
+    for _ in 1..length {
+        let next = KeyPair::generate().unwrap();
+        pems.push(params.signed_by(&next, &Issuer::from_params(&params, key)).unwrap().pem());
+        key = next;
+    }
+    pems.reverse();
+    read_certificates(pems.concat().as_bytes()).unwrap()
+}
+
+fn named(common: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common);
+    name
+}
+
 /// The issuer, and its certificate in PEM.
 static CA: LazyLock<(Issuer<'static, KeyPair>, String)> = LazyLock::new(|| {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "test CA");
+    params.distinguished_name = named("test CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let pem = params.self_signed(&key).unwrap().pem();

@@ -1,6 +1,6 @@
 //! Certificate requests as openssl writes them.
 
-use x509::{Csr, KeyType, SubjectAltName, csr::CsrError, usage::KeyUsage};
+use x509::{Csr, KeyType, SubjectAltName, csr::CsrError, key::same_key, usage::KeyUsage};
 
 use crate::fixtures::{all, bytes, csr};
 
@@ -21,11 +21,11 @@ fn every_supported_algorithm_proves_possession() {
 #[test]
 fn an_unsupported_algorithm_is_named() {
     for (name, algorithm) in [
-        ("unsupported-rsa1024", "RSA PKCS#1 with SHA-256 by a RSA-1024 key"),
-        ("unsupported-rsa-sha1", "RSA PKCS#1 with SHA-1 by a RSA-2048 key"),
-        ("unsupported-pss-odd-salt", "RSA-PSS with SHA-256 and a salt of 17 bytes by a RSA-2048 key"),
-        ("unsupported-p224", "ECDSA with SHA-256 by a P-224 key"),
-        ("unsupported-secp256k1", "ECDSA with SHA-256 by a secp256k1 key"),
+        ("unsupported-rsa1024", "RSA PKCS#1 with SHA-256 (key type RSA-1024)"),
+        ("unsupported-rsa-sha1", "RSA PKCS#1 with SHA-1 (key type RSA-2048)"),
+        ("unsupported-pss-odd-salt", "RSA-PSS with SHA-256 and a salt of 17 bytes (key type RSA-2048)"),
+        ("unsupported-p224", "ECDSA with SHA-256 (key type P-224)"),
+        ("unsupported-secp256k1", "ECDSA with SHA-256 (key type secp256k1)"),
         ("unsupported-ed448", "Ed448"),
     ] {
         let algorithm = algorithm.to_owned();
@@ -187,4 +187,21 @@ fn trailing_bytes_are_refused() {
         Csr::from_der(&der).unwrap_err().to_string(),
         "certificate request: malformed DER: trailing bytes"
     );
+}
+
+#[test]
+fn an_rsa_key_without_null_parameters_is_the_same_key() {
+    let written = csr("rsa2048").spki_der().to_vec();
+    let null = written.windows(4).position(|window| window == [0x01, 0x01, 0x05, 0x00]).unwrap() + 2;
+    let mut without = written.clone();
+    without.drain(null..null + 2);
+    // The lengths of the key and of its algorithm are two less.
+    without[3] -= 2;
+    without[5] -= 2;
+    assert!(same_key(&written, &without) && same_key(&without, &written));
+    let last = without.len() - 10;
+    without[last] ^= 1;
+    assert!(!same_key(&written, &without));
+    assert!(!same_key(&written, csr("rsa4096").spki_der()));
+    assert!(!same_key(csr("p256-sha256").spki_der(), csr("p384-sha256").spki_der()));
 }
