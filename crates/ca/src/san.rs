@@ -1,0 +1,69 @@
+//! Subject alternative names from text.
+
+use std::net::IpAddr;
+
+use der::{Any, AnyRef, Encode as _, Tag, TagNumber, asn1::ObjectIdentifier};
+
+use crate::CaError;
+
+/// A name of a subject, as RFC 5280 4.2.1.6 has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GeneralName {
+    /// rfc822Name.
+    Email(String),
+    /// dNSName.
+    Dns(String),
+    /// uniformResourceIdentifier.
+    Uri(String),
+    /// iPAddress.
+    Ip(IpAddr),
+    /// otherName whose value is a `UTF8String`, such as Microsoft's user principal name.
+    OtherName {
+        /// What kind of name, dotted.
+        type_id: String,
+        /// The name.
+        value: String,
+    },
+}
+
+/// The DER of `GeneralNames`, in the order given.
+///
+/// # Errors
+/// [`CaError::Name`] when an e-mail address, DNS name or URI is not ASCII, or an object identifier is none.
+pub fn general_names(names: &[GeneralName]) -> Result<Vec<u8>, CaError> {
+    let encoded = names.iter().map(encode).collect::<Result<Vec<Any>, _>>()?;
+    Ok(encoded.to_der()?)
+}
+
+fn encode(name: &GeneralName) -> Result<Any, CaError> {
+    match name {
+        GeneralName::Email(text) => text_name(1, "e-mail address", text),
+        GeneralName::Dns(text) => text_name(2, "DNS name", text),
+        GeneralName::Uri(text) => text_name(6, "URI", text),
+        GeneralName::Ip(IpAddr::V4(address)) => implicit(7, false, &address.octets()),
+        GeneralName::Ip(IpAddr::V6(address)) => implicit(7, false, &address.octets()),
+        GeneralName::OtherName { type_id, value } => {
+            let oid = ObjectIdentifier::new(type_id)
+                .map_err(|_| CaError::Name { what: "object identifier", value: type_id.clone() })?;
+            let text = AnyRef::new(Tag::Utf8String, value.as_bytes())?.to_der()?;
+            let mut content = oid.to_der()?;
+            content.extend(Any::new(tag(0, true), text)?.to_der()?);
+            implicit(0, true, &content)
+        }
+    }
+}
+
+fn text_name(number: u32, what: &'static str, text: &str) -> Result<Any, CaError> {
+    if !text.is_ascii() {
+        return Err(CaError::Name { what, value: text.to_owned() });
+    }
+    implicit(number, false, text.as_bytes())
+}
+
+fn implicit(number: u32, constructed: bool, content: &[u8]) -> Result<Any, CaError> {
+    Ok(Any::new(tag(number, constructed), content)?)
+}
+
+const fn tag(number: u32, constructed: bool) -> Tag {
+    Tag::ContextSpecific { constructed, number: TagNumber(number) }
+}
