@@ -286,3 +286,149 @@ fn log_filter(text: &str) -> Result<String, String> {
     let text = if text.trim().is_empty() { "info" } else { text };
     telemetry::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(flags: &[&str]) -> Result<Config, String> {
+        let words = ["external-issuer", "run"].iter().chain(flags);
+        match parse(words) {
+            Ok(Command::Run(config)) => Ok(*config),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn defaults() -> Config {
+        Config {
+            metrics_address: Some(":8080".parse().unwrap()),
+            health_address: Some(":8081".parse().unwrap()),
+            leader_election: None,
+            cluster_resource_namespace: "external-issuer-system".to_owned(),
+            watch_namespace: None,
+            max_concurrent_requests: NonZeroUsize::new(64).unwrap(),
+            log_format: LogFormat::Json,
+            log_filter: "info".to_owned(),
+            events: true,
+            kubeconfig: None,
+        }
+    }
+
+    fn elected(namespace: &str) -> Option<LeaderElection> {
+        Some(LeaderElection { namespace: namespace.to_owned(), timing: Timing::DEFAULT })
+    }
+
+    #[test]
+    fn every_flag_as_users_of_go_controllers_write_it() {
+        let election = || elected("external-issuer-system");
+        let table: Vec<(&[&str], Config)> = vec![
+            (&[], defaults()),
+            (&["--metrics-bind-address", "0"], Config { metrics_address: None, ..defaults() }),
+            (&["--metrics-bind-address="], Config { metrics_address: None, ..defaults() }),
+            (
+                &["--health-probe-bind-address", "127.0.0.1:9"],
+                Config { health_address: Some("127.0.0.1:9".parse().unwrap()), ..defaults() },
+            ),
+            (&["--leader-elect"], Config { leader_election: election(), ..defaults() }),
+            (&["--leader-elect=true"], Config { leader_election: election(), ..defaults() }),
+            (&["--leader-elect", "--events"], Config { leader_election: election(), ..defaults() }),
+            (&["--leader-elect=false"], defaults()),
+            (&["--leader-elect", "--leader-elect=false"], defaults()),
+            (
+                &["--leader-elect", "--leader-election-namespace", "other"],
+                Config { leader_election: elected("other"), ..defaults() },
+            ),
+            (
+                &["--leader-elect", "--leader-election-namespace", "", "--cluster-resource-namespace", "ours"],
+                Config {
+                    leader_election: elected("ours"),
+                    cluster_resource_namespace: "ours".to_owned(),
+                    ..defaults()
+                },
+            ),
+            (&["--watch-namespace", "team-a"], Config { watch_namespace: Some("team-a".to_owned()), ..defaults() }),
+            (&["--watch-namespace="], defaults()),
+            (
+                &["--max-concurrent-requests", "1"],
+                Config { max_concurrent_requests: NonZeroUsize::MIN, ..defaults() },
+            ),
+            (&["--log-format", "text"], Config { log_format: LogFormat::Text, ..defaults() }),
+            (&["--log-level", "debug"], Config { log_filter: "debug".to_owned(), ..defaults() }),
+            (&["--log-level", ""], defaults()),
+            (&["--events=false"], Config { events: false, ..defaults() }),
+            (&["--events", "false"], Config { events: false, ..defaults() }),
+            (&["--kubeconfig", "/k"], Config { kubeconfig: Some("/k".into()), ..defaults() }),
+            (&["--kubeconfig="], defaults()),
+        ];
+        for (flags, expected) in table {
+            assert_eq!(config(flags), Ok(expected), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn the_lease_timing_is_read_as_go_durations() {
+        let flags = [
+            "--leader-elect",
+            "--leader-elect-lease-duration=1m",
+            "--leader-elect-renew-deadline=40s",
+            "--leader-elect-retry-period=1.5s",
+        ];
+        let read = |text: &str| text.parse::<GoDuration>().unwrap();
+        let timing = Timing::new(read("60s"), read("40s"), read("1500ms")).unwrap();
+        assert_eq!(config(&flags).unwrap().leader_election.unwrap().timing, timing);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_an_error_that_says_what_to_write() {
+        let table: &[(&[&str], &str)] = &[
+            (&["--metrics-bind-address", "8080"], "write \":8080\" for every interface"),
+            (&["--leader-elect=maybe"], "write true or false"),
+            (&["--watch-namespace", "Team_A"], "lower-case letters"),
+            (&["--cluster-resource-namespace", ""], "a namespace has 1 to 63"),
+            (&["--max-concurrent-requests", "0"], "--max-concurrent-requests"),
+            (&["--log-format", "xml"], "text, json"),
+            (&["--log-level", "external_issuer=loud"], "write a level such as"),
+            (&["--leader-elect-retry-period", "2"], "write hours, minutes and seconds"),
+            (&["--leader-elect-lease-duration", "5s"], "must be longer than --leader-elect-renew-deadline 10s"),
+            (&["--leader-elect-retry-period=9s"], "longer than 1.2 × --leader-elect-retry-period 9s"),
+            (&["--no-such-flag"], "--no-such-flag"),
+        ];
+        for (flags, expected) in table {
+            let error = config(flags).unwrap_err();
+            assert!(error.contains(expected), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_pod_s_namespace_is_where_the_lease_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "in-the-pod\n").unwrap();
+        let CliCommand::Run(flags) =
+            Cli::try_parse_from(["external-issuer", "run", "--leader-elect"]).unwrap().command
+        else {
+            panic!()
+        };
+        assert_eq!(flags.into_config(file.path()).unwrap().leader_election, elected("in-the-pod"));
+    }
+
+    #[test]
+    fn help() {
+        let shown = |words: &[&str]| parse(words).unwrap_err().to_string();
+        insta::assert_snapshot!("help", shown(&["external-issuer", "--help"]));
+        insta::assert_snapshot!("help_run", shown(&["external-issuer", "run", "--help"]));
+    }
+
+    #[test]
+    fn the_crds_are_two_yaml_documents_that_say_what_the_types_say() {
+        let text = crds().unwrap();
+        let documents: Vec<serde_json::Value> = text
+            .split("---\n")
+            .skip(1)
+            .map(|document| serde_saphyr::from_str(document).unwrap())
+            .collect();
+        let expected =
+            [ExternalIssuer::crd(), ExternalClusterIssuer::crd()].map(|crd| serde_json::to_value(crd).unwrap());
+        assert_eq!(documents, expected);
+    }
+}

@@ -76,7 +76,7 @@ pub struct IssuerSpec {
 }
 
 /// The cluster kind: signs the requests of every namespace.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "external-issuer.io",
     version = "v1alpha1",

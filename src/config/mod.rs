@@ -66,6 +66,17 @@ pub struct Patience {
     pub health_check_interval: Duration,
 }
 
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            max_retry: Self::MAX_RETRY,
+            poll_interval: Self::POLL_INTERVAL,
+            request_timeout: Self::REQUEST_TIMEOUT,
+            health_check_interval: Self::HEALTH_CHECK_INTERVAL,
+        }
+    }
+}
+
 impl Patience {
     /// Long enough for a PKI's maintenance window or a bad night. A request that fails costs cert-manager's
     /// back-off of an hour and more, while one that is still pending goes on within minutes of the PKI's return.
@@ -82,12 +93,13 @@ impl Patience {
     /// The patience a spec asks for.
     #[must_use]
     pub fn of(spec: &crate::api::IssuerSpec) -> Self {
+        let default = Self::default();
         let or = |value: Option<crate::api::GoDuration>, default: Duration| value.map_or(default, |d| d.0);
         Self {
-            max_retry: or(spec.max_retry_duration, Self::MAX_RETRY),
-            poll_interval: or(spec.poll_interval, Self::POLL_INTERVAL).max(Self::LEAST),
-            request_timeout: or(spec.request_timeout, Self::REQUEST_TIMEOUT).max(Self::LEAST),
-            health_check_interval: or(spec.health_check_interval, Self::HEALTH_CHECK_INTERVAL).max(Self::LEAST),
+            max_retry: or(spec.max_retry_duration, default.max_retry),
+            poll_interval: or(spec.poll_interval, default.poll_interval).max(Self::LEAST),
+            request_timeout: or(spec.request_timeout, default.request_timeout).max(Self::LEAST),
+            health_check_interval: or(spec.health_check_interval, default.health_check_interval).max(Self::LEAST),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From text to [`PkiConfig`]: YAML or JSON, then the document's types, then the rules between fields.
 
 use serde_json::Value;
-use x509::judge::{LongerBy, SanTolerance, SubjectTolerance, UsageTolerance, ValidityTolerance};
+use x509::judge::{SanTolerance, SubjectTolerance, UsageTolerance, ValidityTolerance};
 
 use super::document::{self, BackendType, Document, VaultAuthDocument, VaultAuthMethod, VaultDocument};
 use super::url::PkiUrl;
@@ -30,7 +30,7 @@ pub enum ConfigError {
     },
 }
 
-fn field(path: &str, problem: impl ToString) -> ConfigError {
+fn field(path: &str, problem: impl std::fmt::Display) -> ConfigError {
     ConfigError::Field { path: path.to_owned(), problem: problem.to_string() }
 }
 
@@ -127,8 +127,8 @@ fn read_tolerance(tolerance: &document::ToleranceDocument) -> x509::Tolerance {
         validity: ValidityTolerance {
             longer_by: match tolerance.longer_by {
                 None => default.longer_by,
-                Some(document::LongerBy::Any(document::AnyWord::Any)) => LongerBy::Any,
-                Some(document::LongerBy::By(duration)) => LongerBy::AtMost(duration.0),
+                Some(document::LongerBy::Any(document::AnyWord::Any)) => None,
+                Some(document::LongerBy::By(duration)) => Some(duration.0),
             },
             clock_skew: tolerance.clock_skew.map_or(default.clock_skew, |d| d.0),
         },

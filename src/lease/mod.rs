@@ -1,8 +1,8 @@
 //! Leader election on a `Lease`, by client-go's rules (`k8s.io/client-go/tools/leaderelection`).
 //!
-//! * [`rules`]: what a contender does next, from what it saw and its own monotonic clock. Pure.
-//! * [`elector`]: the loop that does it over a `kube::Api<Lease>`.
-//! * [`leadership`]: what the rest of the process asks.
+//! * `rules`: what a contender does next, from what it saw and its own monotonic clock. Pure.
+//! * `elector`: the loop that does it over a `kube::Api<Lease>`.
+//! * `leadership`: what the rest of the process asks.
 //!
 //! The rules:
 //!
@@ -23,7 +23,11 @@
 //! until when (rule 5).
 
 mod elector;
+#[cfg(test)]
+mod elector_tests;
 mod leadership;
+#[cfg(test)]
+mod model;
 mod rules;
 
 use std::time::Duration;

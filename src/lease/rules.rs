@@ -1,10 +1,11 @@
 //! What a contender does next. Pure: the monotonic and the wall clock are arguments.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// The Lease as last seen, and since when it has been so by our own clock.
@@ -61,6 +62,12 @@ impl Seen {
     fn duration(&self) -> Duration {
         let seconds = self.spec().and_then(|spec| spec.lease_duration_seconds).unwrap_or_default();
         Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    }
+
+    /// What was seen.
+    #[cfg(test)]
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     fn spec(&self) -> Option<&LeaseSpec> {
@@ -133,4 +140,100 @@ fn after(wall: Timestamp, old: Option<&MicroTime>) -> MicroTime {
 /// `Timing` lets only whole seconds pass that fit.
 fn whole_seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const LEASE: Duration = Duration::from_secs(15);
+
+    fn wall(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn held(by: &str, at: i64) -> Lease {
+        let mut lease = created("lease", by, LEASE, wall(at));
+        lease.metadata.resource_version = Some(format!("{by}-{at}"));
+        lease
+    }
+
+    #[test]
+    fn the_staircase() {
+        let now = Instant::now();
+        let seen = |lease| Some(Seen::observed(None, lease, now));
+        let another = seen(held("b", 0));
+        let mut released = seen(held("b", 0)).unwrap().released(wall(9));
+        assert_eq!(step(None, "a", now), Step::Create);
+        assert_eq!(step(seen(held("a", 0)).as_ref(), "a", now + LEASE * 9), Step::Renew);
+        assert_eq!(step(another.as_ref(), "a", now + LEASE - SECOND), Step::Wait);
+        assert_eq!(step(another.as_ref(), "a", now + LEASE), Step::TakeOver);
+        assert_eq!(step(seen(released.clone()).as_ref(), "a", now), Step::TakeOver);
+        released.spec = None;
+        assert_eq!(step(seen(released).as_ref(), "a", now), Step::TakeOver);
+    }
+
+    #[test]
+    fn another_s_lease_runs_from_when_its_last_change_was_seen_whatever_its_times_say() {
+        let begun = Instant::now();
+        // Its holder's clock is decades behind: by the written times the lease has long run out.
+        let first = Seen::observed(None, held("b", 0), begun);
+        let unchanged = Seen::observed(Some(&first), held("b", 0), begun + SECOND * 10);
+        assert_eq!(step(Some(&unchanged), "a", begun + SECOND * 14), Step::Wait);
+        assert_eq!(step(Some(&unchanged), "a", begun + SECOND * 15), Step::TakeOver);
+        let renewed = Seen::observed(Some(&unchanged), held("b", 2), begun + SECOND * 14);
+        assert_eq!(step(Some(&renewed), "a", begun + SECOND * 28), Step::Wait);
+        assert_eq!(step(Some(&renewed), "a", begun + SECOND * 29), Step::TakeOver);
+    }
+
+    #[test]
+    fn a_renewal_keeps_the_time_of_acquisition_and_a_takeover_counts_one_transition() {
+        let seen = Seen::observed(None, held("a", 5), Instant::now());
+        let renewed = seen.claimed("a", LEASE, wall(7));
+        assert_eq!(renewed.metadata, held("a", 5).metadata, "the resourceVersion guards the write");
+        let expected = LeaseSpec {
+            holder_identity: Some("a".to_owned()),
+            lease_duration_seconds: Some(15),
+            acquire_time: Some(MicroTime(wall(5))),
+            renew_time: Some(MicroTime(wall(7))),
+            lease_transitions: Some(0),
+            ..LeaseSpec::default()
+        };
+        assert_eq!(renewed.spec, Some(expected.clone()));
+
+        let taken = seen.claimed("b", LEASE, wall(30));
+        let expected = LeaseSpec {
+            holder_identity: Some("b".to_owned()),
+            acquire_time: Some(MicroTime(wall(30))),
+            renew_time: Some(MicroTime(wall(30))),
+            lease_transitions: Some(1),
+            ..expected
+        };
+        assert_eq!(taken.spec, Some(expected));
+    }
+
+    #[test]
+    fn a_renewal_differs_from_what_it_renews_even_if_the_wall_clock_stands_still() {
+        let seen = Seen::observed(None, held("a", 5), Instant::now());
+        assert_ne!(seen.claimed("a", LEASE, wall(5)).spec, held("a", 5).spec);
+    }
+
+    #[test]
+    fn a_release_leaves_the_lease_without_holder_for_one_second() {
+        let spec = Seen::observed(None, held("a", 5), Instant::now()).released(wall(9)).spec.unwrap();
+        assert_eq!((spec.holder_identity.as_deref(), spec.lease_duration_seconds), (Some(""), Some(1)));
+        assert_eq!(spec.lease_transitions, Some(0), "the next holder counts itself");
+    }
+
+    #[test]
+    fn numbers_that_nobody_should_write_do_no_harm() {
+        let mut odd = held("b", 0);
+        let spec = odd.spec.as_mut().unwrap();
+        (spec.lease_duration_seconds, spec.lease_transitions) = (Some(-7), Some(i32::MAX));
+        let now = Instant::now();
+        let seen = Seen::observed(None, odd, now);
+        assert_eq!(step(Some(&seen), "a", now), Step::TakeOver);
+        assert_eq!(seen.claimed("a", LEASE, wall(1)).spec.unwrap().lease_transitions, Some(i32::MAX));
+    }
 }

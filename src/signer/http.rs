@@ -10,6 +10,8 @@
 
 mod error;
 mod retry_after;
+#[cfg(test)]
+pub(super) mod scripted;
 mod tls;
 
 use std::fmt;

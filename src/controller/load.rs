@@ -1,0 +1,78 @@
+//! From the stores and the clock to a snapshot. The one place where the time is read for a decision.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::issuers::{Issuers, SharedSigner};
+use super::store::{Entry, RequestKey, Requests};
+use crate::api::{CertificateRequest, IssuerKey};
+use crate::clock::SharedClock;
+use crate::decide::{IssuerView, Memory, RequestSnapshot};
+
+/// Loads snapshots.
+#[derive(Clone)]
+pub struct Loader {
+    /// The unfinished requests.
+    pub requests: Arc<Requests>,
+    /// The issuers.
+    pub issuers: Arc<Issuers>,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// Everything a decision about a request is made on.
+pub struct Loaded {
+    /// The time.
+    pub now: Timestamp,
+    /// A random number in `0.0..1.0`.
+    pub jitter: f64,
+    /// The request.
+    pub request: Arc<CertificateRequest>,
+    /// What is remembered of it.
+    pub memory: Memory,
+    /// Whether `request` was read live.
+    pub live: bool,
+    /// Its issuer.
+    pub issuer: IssuerView,
+    /// What its issuer signs with, if it is ready.
+    pub signer: Option<SharedSigner>,
+}
+
+impl Loaded {
+    /// The snapshot for the decision.
+    #[must_use]
+    pub fn snapshot(&self) -> RequestSnapshot<'_> {
+        RequestSnapshot {
+            now: self.now,
+            jitter: self.jitter,
+            request: &self.request,
+            issuer: self.issuer.clone(),
+            memory: self.memory,
+        }
+    }
+}
+
+impl Loader {
+    /// Loads a request, unless it is finished or gone.
+    #[must_use]
+    pub fn request(&self, key: &RequestKey) -> Option<Loaded> {
+        let Entry { request, memory, live, concluded } = self.requests.entry(key)?;
+        if concluded {
+            return None;
+        }
+        let issuer = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace);
+        let (issuer, signer) = issuer.map_or((IssuerView::Missing, None), |issuer| self.issuers.view(&issuer));
+        Some(Loaded { now: self.clock.now(), jitter: jitter(), request, memory, live, issuer, signer })
+    }
+}
+
+/// A random number in `0.0..1.0`; `0.5` if there is no randomness, which only makes retries meet.
+#[must_use]
+pub fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
+        Err(_) => 0.5,
+    }
+}

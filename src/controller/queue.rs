@@ -1,0 +1,298 @@
+//! A work queue with keys: which object is worked on when.
+//!
+//! * A key is worked on by one task at a time; if it is added meanwhile it runs once more afterwards.
+//! * A key can be put off to a time; adding it now runs it now, and a later time replaces an earlier one.
+//! * At most so many keys are worked on at once.
+//! * A panic ends its own task alone; its key runs again a minute later.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt::Display;
+use std::future::Future;
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+/// After a panic, a key is left alone for this long: the same input would likely panic again.
+const AFTER_PANIC: Duration = Duration::from_secs(60);
+/// The furthest a key can be put off. `DelayQueue` panics beyond about two years; nothing here waits a week.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Adds keys to a queue. Cheap to clone.
+#[derive(Debug)]
+pub struct Queue<K>(mpsc::UnboundedSender<Command<K>>);
+
+impl<K> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// The other end of a queue, for [`Work::run`].
+#[derive(Debug)]
+pub struct Work<K>(mpsc::UnboundedReceiver<Command<K>>);
+
+#[derive(Debug)]
+enum Command<K> {
+    Now(K),
+    At(K, Instant),
+}
+
+/// A new queue.
+#[must_use]
+pub fn queue<K>() -> (Queue<K>, Work<K>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Queue(sender), Work(receiver))
+}
+
+impl<K> Queue<K> {
+    /// Work on the key as soon as possible.
+    pub fn now(&self, key: K) {
+        // If the other end is gone the process is going down.
+        let _ = self.0.send(Command::Now(key));
+    }
+
+    /// Work on the key after `delay`.
+    pub fn after(&self, key: K, delay: Duration) {
+        let _ = self.0.send(Command::At(key, Instant::now() + delay.min(LONGEST)));
+    }
+}
+
+impl<K: Clone + Eq + Hash + Display + Send + 'static> Work<K> {
+    /// Works until `shutdown`, then waits until the tasks in flight have ended. `observe` is told the number of
+    /// waiting keys and of tasks in flight whenever they change.
+    pub async fn run<F, W>(
+        mut self,
+        at_once: NonZeroUsize,
+        shutdown: CancellationToken,
+        observe: impl Fn(usize, usize) + Send,
+        work: F,
+    ) where
+        F: Fn(K) -> W + Send,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let mut state = State::default();
+        let mut running: JoinSet<()> = JoinSet::new();
+        let mut keys: HashMap<tokio::task::Id, K> = HashMap::new();
+        loop {
+            while running.len() < at_once.get() && !shutdown.is_cancelled() {
+                let Some(key) = state.start() else { break };
+                let task = running.spawn(work(key.clone()));
+                keys.insert(task.id(), key);
+            }
+            observe(state.waiting(), running.len());
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(ended) = running.join_next_with_id() => {
+                    let (id, panicked) = match ended {
+                        Ok((id, ())) => (id, false),
+                        Err(error) => (error.id(), error.is_panic()),
+                    };
+                    if let Some(key) = keys.remove(&id) {
+                        if panicked {
+                            tracing::error!(%key, "a task panicked; this is a bug, please report it");
+                            state.put_off(key.clone(), Instant::now() + AFTER_PANIC);
+                        }
+                        state.end(&key);
+                    }
+                }
+                Some(key) = state.delayed.next(), if !state.delayed.is_empty() => state.due(key.into_inner()),
+                command = self.0.recv() => match command {
+                    Some(Command::Now(key)) => state.add(key),
+                    Some(Command::At(key, at)) => state.put_off(key, at),
+                    None => break,
+                },
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+}
+
+struct State<K> {
+    ready: VecDeque<K>,
+    /// Those in `ready`.
+    queued: HashSet<K>,
+    /// Those worked on; `true` if added meanwhile.
+    in_flight: HashMap<K, bool>,
+    delayed: DelayQueue<K>,
+    delays: HashMap<K, delay_queue::Key>,
+}
+
+impl<K> Default for State<K> {
+    fn default() -> Self {
+        Self {
+            ready: VecDeque::new(),
+            queued: HashSet::new(),
+            in_flight: HashMap::new(),
+            delayed: DelayQueue::new(),
+            delays: HashMap::new(),
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> State<K> {
+    fn waiting(&self) -> usize {
+        self.ready.len() + self.delays.len()
+    }
+
+    fn add(&mut self, key: K) {
+        if let Some(again) = self.in_flight.get_mut(&key) {
+            *again = true;
+        } else if self.queued.insert(key.clone()) {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn put_off(&mut self, key: K, at: Instant) {
+        match self.delays.get(&key) {
+            Some(delay) => self.delayed.reset_at(delay, at),
+            None => {
+                let delay = self.delayed.insert_at(key.clone(), at);
+                self.delays.insert(key, delay);
+            }
+        }
+    }
+
+    fn due(&mut self, key: K) {
+        self.delays.remove(&key);
+        self.add(key);
+    }
+
+    fn start(&mut self) -> Option<K> {
+        let key = self.ready.pop_front()?;
+        self.queued.remove(&key);
+        if let Some(delay) = self.delays.remove(&key) {
+            // The work decides anew when to come back.
+            self.delayed.try_remove(&delay);
+        }
+        self.in_flight.insert(key.clone(), false);
+        Some(key)
+    }
+
+    fn end(&mut self, key: &K) {
+        if self.in_flight.remove(key) == Some(true) {
+            self.add(key.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::{Semaphore, mpsc::unbounded_channel};
+
+    use super::*;
+
+    const FOUR: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_added_while_in_flight_runs_once_more() {
+        let (queue, work) = queue::<u32>();
+        let (started, mut starts) = unbounded_channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn({
+            let (gate, shutdown) = (Arc::clone(&gate), shutdown.clone());
+            work.run(FOUR, shutdown, |_, _| (), move |key| {
+                let (gate, started) = (Arc::clone(&gate), started.clone());
+                async move {
+                    started.send(key).unwrap();
+                    gate.acquire().await.unwrap().forget();
+                }
+            })
+        });
+        queue.now(7);
+        assert_eq!(starts.recv().await, Some(7));
+        queue.now(7);
+        queue.now(7);
+        queue.now(8);
+        assert_eq!(starts.recv().await, Some(8), "7 is in flight, so only 8 starts");
+        gate.add_permits(2);
+        assert_eq!(starts.recv().await, Some(7));
+        gate.add_permits(1);
+        shutdown.cancel();
+        task.await.unwrap();
+        assert!(starts.try_recv().is_err(), "two additions meanwhile are one more run");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_time_replaces_an_earlier_one_and_now_is_now() {
+        let (queue, work) = queue::<u32>();
+        let (started, mut starts) = unbounded_channel();
+        let begin = Instant::now();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(work.run(FOUR, shutdown.clone(), |_, _| (), move |key| {
+            let started = started.clone();
+            async move { started.send((key, begin.elapsed().as_secs())).unwrap() }
+        }));
+        queue.after(1, Duration::from_secs(5));
+        queue.after(1, Duration::from_secs(50));
+        queue.after(2, Duration::from_secs(10));
+        queue.now(3);
+        assert_eq!(starts.recv().await, Some((3, 0)));
+        assert_eq!(starts.recv().await, Some((2, 10)));
+        assert_eq!(starts.recv().await, Some((1, 50)));
+        shutdown.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_run_at_once_than_allowed() {
+        let (queue, work) = queue::<u32>();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (done, mut dones) = unbounded_channel();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn({
+            let most = Arc::clone(&most);
+            work.run(FOUR, shutdown.clone(), |_, _| (), move |_| {
+                let (now, most, done) = (Arc::clone(&now), Arc::clone(&most), done.clone());
+                async move {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    done.send(()).unwrap();
+                }
+            })
+        });
+        for key in 0..100 {
+            queue.now(key);
+        }
+        for _ in 0..100 {
+            dones.recv().await.unwrap();
+        }
+        shutdown.cancel();
+        task.await.unwrap();
+        assert_eq!(most.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_ends_its_own_task_alone() {
+        let (queue, work) = queue::<u32>();
+        let (started, mut starts) = unbounded_channel();
+        let begin = Instant::now();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(work.run(FOUR, shutdown.clone(), |_, _| (), move |key| {
+            let started = started.clone();
+            async move {
+                started.send((key, begin.elapsed().as_secs())).unwrap();
+                assert!(key != 1 || begin.elapsed() >= AFTER_PANIC, "on purpose");
+            }
+        }));
+        queue.now(1);
+        assert_eq!(starts.recv().await, Some((1, 0)));
+        queue.now(2);
+        assert_eq!(starts.recv().await, Some((2, 0)));
+        assert_eq!(starts.recv().await, Some((1, AFTER_PANIC.as_secs())));
+        shutdown.cancel();
+        task.await.unwrap();
+    }
+}

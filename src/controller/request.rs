@@ -1,0 +1,299 @@
+//! A decision about a request, carried out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube::{Api, Client};
+
+use super::events::Events;
+use super::load::Loader;
+use super::queue::Queue;
+use super::status::{StatusWriter, WriteError};
+use super::store::RequestKey;
+use crate::api::certificate_request::APPROVED;
+use crate::api::{CertificateRequest, IssuerKey};
+use crate::decide::{Action, Conclusion, Next, Notice, StatusPatch, Step, conclude, decide, retry};
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::signer::{Outcome, Signer};
+
+/// Works on requests. Cheap to clone.
+#[derive(Clone)]
+pub struct RequestReconciler {
+    /// Reads the objects anew where the watch does not suffice.
+    pub client: Client,
+    /// Loads snapshots.
+    pub load: Loader,
+    /// Writes status.
+    pub status: StatusWriter,
+    /// Makes events.
+    pub events: Events,
+    /// Where requests come back.
+    pub queue: Queue<RequestKey>,
+    /// Where suspect issuers are checked.
+    pub issuers: Queue<IssuerKey>,
+    /// Whether this process may call the PKI.
+    pub leadership: Leadership,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// After a read or write that the API server refused or did not answer.
+const API_RETRY: Duration = Duration::from_secs(5);
+/// A signer's call ends within a few request time-outs by itself; this is for one that does not.
+const CALLS_PER_SUBMISSION: u32 = 4;
+/// How often a result that the API server refuses outright is sent again.
+const REFUSALS: u32 = 5;
+
+impl RequestReconciler {
+    /// Decides about a request and does it.
+    pub async fn reconcile(self, key: RequestKey) {
+        // Twice at most: a request that is to be signed is read live first, unless an event just brought it.
+        while let Some(loaded) = self.load.request(&key) {
+            match decide(&loaded.snapshot()) {
+                Action::Ignore(_) => return,
+                Action::Wait { until, notice } => {
+                    if let Some(notice) = notice {
+                        self.events.request(&loaded.request, "Approve", &notice);
+                        self.remember(&key, &loaded.request, |memory| memory.approval_reported = true);
+                    }
+                    if let Some(until) = until {
+                        self.queue.after(key, wait(loaded.now, until));
+                    }
+                    return;
+                }
+                Action::Write { patch, notice } => {
+                    self.write_once(&key, &loaded.request, &patch, &notice).await;
+                    return;
+                }
+                Action::Sign(_) if !loaded.live => {
+                    if !self.read(&key).await {
+                        return;
+                    }
+                }
+                Action::Sign(step) => {
+                    let Some(signer) = loaded.signer else { return };
+                    self.sign(&key, &loaded.request, &step, signer.as_ref()).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads a request from the API server into the store. Returns whether it is there.
+    async fn read(&self, key: &RequestKey) -> bool {
+        let api: Api<CertificateRequest> = Api::namespaced(self.client.clone(), &key.namespace);
+        match api.get_opt(&key.name).await {
+            Ok(Some(request)) => {
+                self.load.requests.read(key, request);
+                true
+            }
+            Ok(None) => {
+                self.load.requests.gone(key);
+                false
+            }
+            Err(error) => {
+                tracing::warn!(request = %key, %error, "the request could not be read; trying again");
+                self.queue.after(key.clone(), API_RETRY);
+                false
+            }
+        }
+    }
+
+    /// Writes what a decision without a PKI's answer came to. If the object changed meanwhile it is decided
+    /// anew, on what was read.
+    async fn write_once(
+        &self,
+        key: &RequestKey,
+        judged: &CertificateRequest,
+        patch: &StatusPatch,
+        notice: &Notice,
+    ) {
+        match self.status.request(judged, patch).await {
+            Ok(written) => self.written(key, judged, written, patch, notice, None),
+            Err(WriteError::Conflict) => {
+                if self.read(key).await {
+                    self.queue.now(key.clone());
+                }
+            }
+            Err(WriteError::Gone) => self.load.requests.gone(key),
+            Err(WriteError::Refused(error) | WriteError::Failed(error)) => {
+                tracing::warn!(request = %key, %error, "the status could not be written; trying again");
+                self.queue.after(key.clone(), API_RETRY);
+            }
+        }
+    }
+
+    async fn sign(&self, key: &RequestKey, request: &CertificateRequest, step: &Step, signer: &dyn Signer) {
+        let Some(issuer) = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace) else { return };
+        let began = Instant::now();
+        let (operation, call) = match &step.handle {
+            None => ("submit", signer.submit(&step.order)),
+            Some(handle) => ("poll", signer.poll(&step.order, handle)),
+        };
+        let limit = step.terms.patience.request_timeout.saturating_mul(CALLS_PER_SUBMISSION);
+        let call = tokio::time::timeout(limit, call);
+        // Whoever leads next will ask the PKI again: a lease is no fence, so the call ends with it.
+        let Some(outcome) = self.leadership.while_leading(call).await else {
+            tracing::warn!(request = %key, "no longer leading; the call to the PKI is abandoned");
+            return;
+        };
+        let outcome = outcome.unwrap_or_else(|_| Outcome::Retryable {
+            message: format!("the PKI did not answer within {} seconds", limit.as_secs()),
+            retry_after: None,
+        });
+        let took = began.elapsed();
+        self.metrics.pki_call(&issuer, operation, outcome.as_str(), took);
+        self.conclude(key, &issuer, step, &outcome, took).await;
+    }
+
+    /// Brings an outcome home: concluded and written until it is there, or until the request is finished
+    /// without it. A certificate in hand is not given up for an API server that is away.
+    async fn conclude(&self, key: &RequestKey, issuer: &IssuerKey, step: &Step, outcome: &Outcome, took: Duration) {
+        let mut refusals = 0;
+        let mut failures = 0;
+        loop {
+            let Some(loaded) = self.load.request(key) else { return self.lost(key, step, outcome) };
+            let Conclusion { write, next, suspect_issuer } = conclude(&loaded.snapshot(), step, outcome);
+            if let Some((patch, notice)) = write {
+                match self.status.request(&loaded.request, &patch).await {
+                    Ok(written) => self.written(key, &loaded.request, written, &patch, &notice, Some(took)),
+                    Err(WriteError::Conflict) => {
+                        if self.read_until_known(key).await {
+                            continue;
+                        }
+                        return self.lost(key, step, outcome);
+                    }
+                    Err(WriteError::Gone) => {
+                        self.load.requests.gone(key);
+                        return self.lost(key, step, outcome);
+                    }
+                    Err(WriteError::Refused(error)) if refusals < REFUSALS => {
+                        refusals += 1;
+                        tracing::error!(request = %key, %error, "the API server refused the status");
+                        tokio::time::sleep(API_RETRY).await;
+                        continue;
+                    }
+                    Err(WriteError::Refused(error)) => {
+                        tracing::error!(request = %key, %error, "the API server keeps refusing the status");
+                        self.queue.after(key.clone(), Duration::from_secs(300));
+                        return self.lost(key, step, outcome);
+                    }
+                    Err(WriteError::Failed(error)) => {
+                        tracing::warn!(request = %key, %error, "the PKI's answer could not be written; trying again");
+                        tokio::time::sleep(retry::delay(failures, loaded.jitter, None).min(API_RETRY * 6)).await;
+                        failures += 1;
+                        continue;
+                    }
+                }
+            } else if matches!(next, Next::Done) {
+                return self.lost(key, step, outcome);
+            }
+            if suspect_issuer {
+                self.issuers.now(issuer.clone());
+            }
+            self.schedule(key, &loaded.request, next, issuer, loaded.now);
+            return;
+        }
+    }
+
+    async fn read_until_known(&self, key: &RequestKey) -> bool {
+        let api: Api<CertificateRequest> = Api::namespaced(self.client.clone(), &key.namespace);
+        loop {
+            match api.get_opt(&key.name).await {
+                Ok(Some(request)) => {
+                    self.load.requests.read(key, request);
+                    return true;
+                }
+                Ok(None) => {
+                    self.load.requests.gone(key);
+                    return false;
+                }
+                Err(error) => {
+                    tracing::warn!(request = %key, %error, "the request could not be read; trying again");
+                    tokio::time::sleep(API_RETRY).await;
+                }
+            }
+        }
+    }
+
+    fn schedule(&self, key: &RequestKey, request: &CertificateRequest, next: Next, issuer: &IssuerKey, now: Timestamp) {
+        match next {
+            Next::Done => {}
+            Next::Retry(at) => {
+                self.metrics.retry(issuer);
+                self.remember(key, request, |memory| {
+                    memory.failures = memory.failures.saturating_add(1);
+                    memory.not_before = Some(at);
+                });
+                self.queue.after(key.clone(), wait(now, at));
+            }
+            Next::Poll(at) => {
+                self.remember(key, request, |memory| {
+                    memory.failures = 0;
+                    memory.not_before = Some(at);
+                });
+                self.queue.after(key.clone(), wait(now, at));
+            }
+        }
+    }
+
+    fn remember(&self, key: &RequestKey, request: &CertificateRequest, change: impl FnOnce(&mut crate::decide::Memory)) {
+        self.load.requests.remember(key, request.metadata.uid.as_deref().unwrap_or_default(), change);
+    }
+
+    /// A status was written: store, event, metrics, and the one line in the log.
+    fn written(
+        &self,
+        key: &RequestKey,
+        judged: &CertificateRequest,
+        written: CertificateRequest,
+        patch: &StatusPatch,
+        notice: &Notice,
+        took: Option<Duration>,
+    ) {
+        let now = self.load.clock.now();
+        let approved = judged.condition(APPROVED).and_then(|condition| condition.last_transition_time);
+        let since_approval = approved
+            .and_then(|then| Duration::try_from(now.duration_since(then)).ok())
+            .unwrap_or_default();
+        self.load.requests.read(key, written);
+        self.events.request(judged, "Sign", notice);
+        let reason = patch.ready_reason().to_owned();
+        if let Some(issuer) = IssuerKey::referred(&judged.spec.issuer_ref, &key.namespace) {
+            tracing::info!(
+                request = %key,
+                uid = judged.metadata.uid.as_deref().unwrap_or_default(),
+                %issuer,
+                reason,
+                message = notice.message,
+                pki_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                since_approval_s = since_approval.as_secs(),
+                "the request's status moved"
+            );
+            match reason.as_str() {
+                "Issued" => {
+                    self.metrics.request_concluded(&issuer, "issued");
+                    self.metrics.approved_to_ready(&issuer, since_approval);
+                }
+                "Failed" => self.metrics.request_concluded(&issuer, "failed"),
+                "Denied" => self.metrics.request_concluded(&issuer, "denied"),
+                _ => {}
+            }
+        }
+    }
+
+    /// An answer that found no request to land on. If it was a certificate, the PKI issued it for nothing.
+    fn lost(&self, key: &RequestKey, step: &Step, outcome: &Outcome) {
+        if let Outcome::Issued(answer) = outcome {
+            let serial = answer.certificates.first().map(x509::Certificate::serial_hex).unwrap_or_default();
+            let uid = &step.order.request.uid;
+            tracing::warn!(request = %key, uid, serial, "a certificate was issued for a request that is gone or finished");
+        }
+    }
+}
+
+fn wait(now: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(now)).unwrap_or_default()
+}

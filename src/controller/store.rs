@@ -1,0 +1,272 @@
+//! The unfinished requests: what the watch told of them, and what this process remembers.
+//!
+//! A finished request costs nothing: it is dropped as soon as the watch shows it finished. Until then an entry
+//! that we finished ourselves stays, marked, so that an event that was on its way cannot make us sign again.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::api::{CertificateRequest, IssuerKey};
+use crate::decide::Memory;
+use crate::decide::request::is_finished;
+
+/// Which request: namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl RequestKey {
+    /// The key of an object; `None` if it has no name.
+    #[must_use]
+    pub fn of(request: &CertificateRequest) -> Option<Self> {
+        let metadata = &request.metadata;
+        Some(Self { namespace: metadata.namespace.clone()?, name: metadata.name.clone()? })
+    }
+}
+
+/// A request in the store.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The object, without what no decision looks at.
+    pub request: Arc<CertificateRequest>,
+    /// What is remembered of it.
+    pub memory: Memory,
+    /// Whether `request` is known to be the newest as of when this process last looked: a watch event or a read
+    /// of our own, not an initial list.
+    pub live: bool,
+    /// Whether we wrote its end and the watch has not shown it yet.
+    pub concluded: bool,
+}
+
+/// The store.
+#[derive(Debug, Default)]
+pub struct Requests(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: HashMap<RequestKey, Entry>,
+    /// The keys seen since the watch began to list anew.
+    listed: Option<HashSet<RequestKey>>,
+}
+
+impl Requests {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Every method leaves the maps whole at every point where it could panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The watch begins to list anew.
+    pub fn list_begins(&self) {
+        self.inner().listed = Some(HashSet::new());
+    }
+
+    /// The list is complete: what it did not name is gone.
+    pub fn list_ends(&self) {
+        let mut inner = self.inner();
+        if let Some(listed) = inner.listed.take() {
+            inner.entries.retain(|key, _| listed.contains(key));
+        }
+    }
+
+    /// The watch showed a request. `live` says that it was an event, not a list. Returns the key if there may be
+    /// something to do.
+    pub fn seen(&self, mut request: CertificateRequest, live: bool) -> Option<RequestKey> {
+        let key = RequestKey::of(&request)?;
+        let mut inner = self.inner();
+        if let Some(listed) = &mut inner.listed {
+            listed.insert(key.clone());
+        }
+        let ours = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace).is_some();
+        if !ours || is_finished(&request) {
+            inner.entries.remove(&key);
+            return None;
+        }
+        slim(&mut request);
+        match inner.entries.get_mut(&key) {
+            Some(entry) if entry.request.metadata.uid == request.metadata.uid => {
+                if entry.concluded || is_older(&request, &entry.request) {
+                    return None;
+                }
+                entry.live |= live;
+                entry.request = Arc::new(request);
+            }
+            _ => {
+                let entry = Entry {
+                    request: Arc::new(request),
+                    memory: Memory::default(),
+                    live,
+                    concluded: false,
+                };
+                inner.entries.insert(key.clone(), entry);
+            }
+        }
+        Some(key)
+    }
+
+    /// The request is gone.
+    pub fn gone(&self, key: &RequestKey) {
+        self.inner().entries.remove(key);
+    }
+
+    /// The entry of a key.
+    #[must_use]
+    pub fn entry(&self, key: &RequestKey) -> Option<Entry> {
+        self.inner().entries.get(key).cloned()
+    }
+
+    /// We read or wrote the request ourselves, and this is how it stands now.
+    pub fn read(&self, key: &RequestKey, mut request: CertificateRequest) {
+        let finished = is_finished(&request);
+        let mut inner = self.inner();
+        let Some(entry) = inner.entries.get_mut(key) else { return };
+        if entry.request.metadata.uid != request.metadata.uid {
+            entry.memory = Memory::default();
+        } else if is_older(&request, &entry.request) {
+            return;
+        }
+        slim(&mut request);
+        entry.request = Arc::new(request);
+        entry.live = true;
+        entry.concluded = finished;
+    }
+
+    /// Changes what is remembered of a request, if it is still the same one.
+    pub fn remember(&self, key: &RequestKey, uid: &str, change: impl FnOnce(&mut Memory)) {
+        if let Some(entry) = self.inner().entries.get_mut(key)
+            && entry.request.metadata.uid.as_deref() == Some(uid)
+        {
+            change(&mut entry.memory);
+        }
+    }
+
+    /// The requests of an issuer, free to call the PKI at once.
+    pub fn release(&self, issuer: &IssuerKey) -> Vec<RequestKey> {
+        let mut inner = self.inner();
+        let of_issuer = |key: &RequestKey, entry: &Entry| {
+            IssuerKey::referred(&entry.request.spec.issuer_ref, &key.namespace).as_ref() == Some(issuer)
+        };
+        inner
+            .entries
+            .iter_mut()
+            .filter(|(key, entry)| of_issuer(key, entry))
+            .map(|(key, entry)| {
+                entry.memory.not_before = None;
+                key.clone()
+            })
+            .collect()
+    }
+}
+
+/// Drops what no decision looks at; managed fields alone are most of an object.
+fn slim(request: &mut CertificateRequest) {
+    let metadata = &mut request.metadata;
+    metadata.managed_fields = None;
+    metadata.labels = None;
+    metadata.annotations = None;
+    metadata.owner_references = None;
+}
+
+/// Whether `one` is an older state of the same object than `other`. Resource versions of one resource are
+/// numbers that grow (KEP-5504); where they are not, nothing is known to be older.
+fn is_older(one: &CertificateRequest, other: &CertificateRequest) -> bool {
+    let version = |request: &CertificateRequest| {
+        request.metadata.resource_version.as_ref().and_then(|version| version.parse::<u64>().ok())
+    };
+    matches!((version(one), version(other)), (Some(one), Some(other)) if one < other)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(uid: &str, version: u64, reason: &str) -> CertificateRequest {
+        serde_json::from_value(json!({
+            "apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest",
+            "metadata": {"namespace": "ns", "name": "a", "uid": uid, "resourceVersion": version.to_string(),
+                         "labels": {"big": "label"}, "managedFields": []},
+            "spec": {"issuerRef": {"name": "i", "kind": "ExternalIssuer", "group": "external-issuer.io"}},
+            "status": {"conditions": [{"type": "Ready", "status": "False", "reason": reason}]},
+        }))
+        .unwrap()
+    }
+
+    fn key() -> RequestKey {
+        RequestKey { namespace: "ns".to_owned(), name: "a".to_owned() }
+    }
+
+    #[test]
+    fn a_finished_or_foreign_request_costs_nothing() {
+        let store = Requests::default();
+        assert_eq!(store.seen(request("u", 1, "Pending"), true), Some(key()));
+        assert_eq!(store.seen(request("u", 2, "Issued"), true), None);
+        assert!(store.entry(&key()).is_none());
+        let mut foreign = request("u", 3, "Pending");
+        foreign.spec.issuer_ref.group = "cert-manager.io".to_owned();
+        assert_eq!(store.seen(foreign, true), None);
+        assert!(store.inner().entries.is_empty());
+    }
+
+    #[test]
+    fn an_event_that_was_on_its_way_does_not_wake_a_request_we_finished() {
+        let store = Requests::default();
+        store.seen(request("u", 1, "Pending"), true);
+        store.read(&key(), request("u", 3, "Issued"));
+        assert_eq!(store.seen(request("u", 2, "Pending"), true), None);
+        assert!(store.entry(&key()).unwrap().concluded);
+        assert_eq!(store.seen(request("u", 3, "Issued"), true), None);
+        assert!(store.entry(&key()).is_none());
+    }
+
+    #[test]
+    fn time_does_not_run_backwards() {
+        let store = Requests::default();
+        store.seen(request("u", 5, "Pending"), true);
+        assert_eq!(store.seen(request("u", 4, ""), true), None);
+        assert_eq!(store.entry(&key()).unwrap().request.metadata.resource_version.as_deref(), Some("5"));
+    }
+
+    #[test]
+    fn a_name_used_again_is_a_new_request() {
+        let store = Requests::default();
+        store.seen(request("old", 5, "Pending"), true);
+        store.remember(&key(), "old", |memory| memory.failures = 3);
+        store.seen(request("new", 9, "Pending"), true);
+        assert_eq!(store.entry(&key()).unwrap().memory, Memory::default());
+        store.remember(&key(), "old", |memory| memory.failures = 3);
+        assert_eq!(store.entry(&key()).unwrap().memory.failures, 0);
+    }
+
+    #[test]
+    fn what_a_new_list_does_not_name_is_gone() {
+        let store = Requests::default();
+        store.seen(request("u", 5, "Pending"), true);
+        store.list_begins();
+        store.list_ends();
+        assert!(store.entry(&key()).is_none());
+        store.list_begins();
+        store.seen(request("u", 5, "Pending"), false);
+        store.list_ends();
+        assert!(!store.entry(&key()).unwrap().live, "a list is not an event");
+    }
+
+    #[test]
+    fn what_no_decision_looks_at_is_dropped() {
+        let store = Requests::default();
+        store.seen(request("u", 5, "Pending"), true);
+        let entry = store.entry(&key()).unwrap();
+        assert_eq!((&entry.request.metadata.labels, &entry.request.metadata.managed_fields), (&None, &None));
+    }
+}

@@ -1,0 +1,166 @@
+//! The streams of requests and issuers, into the stores.
+//!
+//! Requests are watched by a streaming list without a store: ten thousand finished ones pass through, none
+//! stays. A paged list is the fallback for API servers that do not stream lists.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::WatchStreamExt;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::issuers::{Issuer, Issuers};
+use super::queue::Queue;
+use super::references::References;
+use super::store::{RequestKey, Requests};
+use crate::admin::Gate;
+use crate::api::{CertificateRequest, ExternalClusterIssuer, ExternalIssuer, IssuerKey, IssuerKind};
+
+/// Watches requests, for ever. Opens the gate when the first list is complete.
+pub async fn requests(
+    client: Client,
+    namespace: Option<&str>,
+    requests: Arc<Requests>,
+    queue: Queue<RequestKey>,
+    gate: Gate,
+) {
+    let api: Api<CertificateRequest> = match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let wake = |key: Option<RequestKey>| {
+        if let Some(key) = key {
+            queue.now(key);
+        }
+    };
+    follow(api, "certificaterequests.cert-manager.io", |event| match event {
+        Event::Init => requests.list_begins(),
+        Event::InitApply(request) => wake(requests.seen(request, false)),
+        Event::InitDone => {
+            requests.list_ends();
+            gate.open();
+        }
+        Event::Apply(request) => wake(requests.seen(request, true)),
+        Event::Delete(request) => {
+            if let Some(key) = RequestKey::of(&request) {
+                requests.gone(&key);
+            }
+        }
+    })
+    .await;
+}
+
+/// What a change of an issuer touches.
+#[derive(Clone)]
+pub struct IssuerWatch {
+    /// The store of issuers.
+    pub issuers: Arc<Issuers>,
+    /// The requests, which wait for their issuer.
+    pub requests: Arc<Requests>,
+    /// The objects that issuers refer to.
+    pub references: References,
+    /// Checks issuers.
+    pub issuer_queue: Queue<IssuerKey>,
+    /// Works on requests.
+    pub request_queue: Queue<RequestKey>,
+}
+
+impl IssuerWatch {
+    /// Watches namespaced issuers, for ever.
+    pub async fn namespaced(self, client: Client, namespace: Option<&str>, gate: Gate) {
+        let api: Api<ExternalIssuer> = match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        self.follow(api, "externalissuers.external-issuer.io", IssuerKind::Issuer, gate).await;
+    }
+
+    /// Watches cluster issuers, for ever.
+    pub async fn cluster(self, client: Client, gate: Gate) {
+        let api: Api<ExternalClusterIssuer> = Api::all(client);
+        self.follow(api, "externalclusterissuers.external-issuer.io", IssuerKind::ClusterIssuer, gate).await;
+    }
+
+    async fn follow<K>(self, api: Api<K>, resource: &str, kind: IssuerKind, gate: Gate)
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+        Issuer: From<K>,
+    {
+        follow(api, resource, |event| match event {
+            Event::Init => self.issuers.list_begins(kind),
+            Event::InitApply(issuer) | Event::Apply(issuer) => self.seen(issuer.into()),
+            Event::InitDone => {
+                for key in self.issuers.list_ends(kind) {
+                    self.gone(&key);
+                }
+                gate.open();
+            }
+            Event::Delete(issuer) => {
+                let key = Issuer::from(issuer).key;
+                self.issuers.gone(&key);
+                self.gone(&key);
+            }
+        })
+        .await;
+    }
+
+    fn seen(&self, issuer: Issuer) {
+        let key = issuer.key.clone();
+        if self.issuers.seen(issuer) {
+            self.issuer_queue.now(key);
+        }
+    }
+
+    fn gone(&self, key: &IssuerKey) {
+        self.references.set(key, &[]);
+        // The check of an issuer that is gone forgets what is left of it.
+        self.issuer_queue.now(key.clone());
+        for request in self.requests.release(key) {
+            self.request_queue.now(request);
+        }
+    }
+}
+
+async fn follow<K>(api: Api<K>, resource: &str, mut handle: impl FnMut(Event<K>))
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut config = watcher::Config::default().streaming_lists();
+    loop {
+        let mut events = std::pin::pin!(watcher::watcher(api.clone(), config.clone()).default_backoff());
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => handle(event),
+                Err(error) if cannot_stream_lists(&error) => {
+                    tracing::info!(resource, "the API server does not stream lists; reading pages instead");
+                    config = watcher::Config::default().page_size(500);
+                    break;
+                }
+                Err(error) => tell(resource, &error),
+            }
+        }
+    }
+}
+
+fn cannot_stream_lists(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if matches!(status.code, 400 | 422))
+}
+
+/// A watch that fails is tried again with back-off; what matters is that somebody can see why.
+fn tell(resource: &str, error: &watcher::Error) {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
+        _ => 0,
+    };
+    match code {
+        403 => tracing::error!(resource, %error, "no permission to watch; apply the ClusterRole of the controller"),
+        404 => tracing::error!(resource, %error, "the API server does not know the resource; install its CRD"),
+        // Watches end all the time: by time-out, by restarts of the API server, by compaction.
+        410 => tracing::debug!(resource, %error, "the watch fell behind; listing anew"),
+        _ => tracing::warn!(resource, %error, "the watch was interrupted; it is made anew"),
+    }
+}

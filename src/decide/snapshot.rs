@@ -1,0 +1,73 @@
+//! What a decision about a `CertificateRequest` may look at.
+
+use jiff::Timestamp;
+use x509::Tolerance;
+
+use crate::api::{CertificateRequest, IssuerKey};
+use crate::config::Patience;
+
+/// One request, its issuer and the time, as they were when the decision was loaded.
+#[derive(Clone, Debug)]
+pub struct RequestSnapshot<'a> {
+    /// The time, read once.
+    pub now: Timestamp,
+    /// A random number in `0.0..1.0`, drawn once, that spreads retries.
+    pub jitter: f64,
+    /// The request.
+    pub request: &'a CertificateRequest,
+    /// The issuer it refers to.
+    pub issuer: IssuerView,
+    /// What this process remembers of the request.
+    pub memory: Memory,
+}
+
+/// An issuer, as far as a request cares.
+#[derive(Clone, Debug)]
+pub enum IssuerView {
+    /// No issuer of that kind and name.
+    Missing,
+    /// It was not checked yet at its present generation, or the check failed.
+    NotReady {
+        /// What the issuer's condition says.
+        message: String,
+    },
+    /// It was checked.
+    Ready {
+        /// The generation of the object now.
+        generation: i64,
+        /// The generation that was checked.
+        checked_generation: i64,
+        /// What it grants its requests.
+        terms: Terms,
+    },
+}
+
+/// What an issuer grants its requests. They go with a call to the PKI, so that an issuer that changes meanwhile
+/// does not change how its answer is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Its patience.
+    pub patience: Patience,
+    /// How far an answer may differ.
+    pub tolerance: Tolerance,
+}
+
+/// What a process remembers of a request between two decisions. Losing it costs nothing but time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// How many calls in a row came to nothing.
+    pub failures: u32,
+    /// Not to call the PKI before.
+    pub not_before: Option<Timestamp>,
+    /// Whether the wait for approval was already reported.
+    pub approval_reported: bool,
+}
+
+impl RequestSnapshot<'_> {
+    /// The issuer that the request refers to, if it is one of ours.
+    #[must_use]
+    pub fn issuer_key(&self) -> Option<IssuerKey> {
+        let namespace = self.request.metadata.namespace.as_deref()?;
+        IssuerKey::referred(&self.request.spec.issuer_ref, namespace)
+    }
+}
