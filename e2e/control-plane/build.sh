@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 
 sources() {
-    find . -name '*.go' -o -name '*.yaml' -o -name go.mod -o -name go.sum -o -name build.sh | LC_ALL=C sort
+    find . \( -name '*.go' ! -name '*_test.go' \) -o -name '*.yaml' -o -name go.mod -o -name go.sum -o -name build.sh | LC_ALL=C sort
 }
 hash=$(sources | xargs sha256sum | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/external-issuer/control-plane
@@ -52,7 +52,8 @@ echo "  fetching the modules (2 GB the first time)" >&2
 packages=$(go list -deps . | wc -l)
 
 : >"$work/log"
-while sleep 15; do
+# A sleep outlives the heartbeat by a moment and must not hold the caller's pipes.
+while sleep 15 >/dev/null 2>&1; do
     echo "  $(($(date +%s) - began)) s: $(wc -l <"$work/log") packages compiled, of at most $packages" >&2
 done 9>&- &
 heartbeat=$!

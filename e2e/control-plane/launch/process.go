@@ -55,6 +55,8 @@ func (s *spawner) start(dir stateDir, name string, arguments []string) (*process
 	defer log.Close()
 
 	command := exec.Command(self, append([]string{name}, arguments...)...)
+	// Seen by ps, and in the User-Agent that goes to the audit log.
+	command.Args[0] = name
 	command.Stdout, command.Stderr = log, log
 	command.Dir = dir.path()
 	command.SysProcAttr = &syscall.SysProcAttr{

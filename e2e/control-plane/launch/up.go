@@ -91,10 +91,12 @@ func Up(arguments []string, versions Versions) int {
 	}
 
 	code := 0
-	if err := l.bringUp(ctx); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(os.Stderr, "control-plane up:", err)
+	if err := l.bringUp(ctx); err != nil {
 		code = 1
-	} else if ctx.Err() == nil {
+		if ctx.Err() == nil { // or else it was broken off, which shutDown says
+			fmt.Fprintln(os.Stderr, "control-plane up:", err)
+		}
+	} else {
 		say("ready after %s; stop it with Ctrl-C or: kill %d", time.Since(began).Round(100*time.Millisecond), os.Getpid())
 		say("  export KUBECONFIG=%s", l.dir.adminKubeconfig())
 		<-ctx.Done()
@@ -163,7 +165,7 @@ func (l *launcher) bringUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := l.applyDefinitions(ctx); err != nil {
+	if err := l.applyManifests(ctx); err != nil {
 		return err
 	}
 	// It takes a while to be ready, and nothing below waits for it.
@@ -200,7 +202,10 @@ func (l *launcher) writeComponentKubeconfigs() error {
 	return nil
 }
 
-func (l *launcher) applyDefinitions(ctx context.Context) error {
+// applyManifests applies cert-manager's types, permissions and the admission
+// policies that stand in for its webhook, and waits until the types are served;
+// the server takes up the rest meanwhile.
+func (l *launcher) applyManifests(ctx context.Context) error {
 	files, err := filepath.Glob(filepath.Join(l.options.CRDs, "*.yaml"))
 	if err != nil {
 		return err
@@ -208,7 +213,7 @@ func (l *launcher) applyDefinitions(ctx context.Context) error {
 	if len(files) == 0 {
 		return fmt.Errorf("no CustomResourceDefinitions in %s: build with build.sh, which puts cert-manager's there, or give --crds", l.options.CRDs)
 	}
-	say("applying %d CustomResourceDefinitions", len(files))
+	say("applying %d CustomResourceDefinitions, cert-manager's permissions and admission policies", len(files))
 	var definitions [][]byte
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -220,6 +225,11 @@ func (l *launcher) applyDefinitions(ctx context.Context) error {
 		}
 		definitions = append(definitions, documents(text)...)
 	}
+	for _, manifest := range [][]byte{manifests.CertManager, manifests.Admission} {
+		if err := l.cluster.apply(ctx, manifest); err != nil {
+			return err
+		}
+	}
 	for _, definition := range definitions {
 		if err := l.cluster.served(ctx, definition); err != nil {
 			return err
@@ -228,15 +238,9 @@ func (l *launcher) applyDefinitions(ctx context.Context) error {
 	return nil
 }
 
-// prepareCertManager gives cert-manager an identity and permissions, and puts
-// the admission policies that stand in for its webhook to work.
+// prepareCertManager gives cert-manager its identity and sees that the
+// admission policies hold it to its permissions.
 func (l *launcher) prepareCertManager(ctx context.Context) error {
-	say("applying cert-manager's permissions and admission policies")
-	for _, manifest := range [][]byte{manifests.CertManager, manifests.Admission} {
-		if err := l.cluster.apply(ctx, manifest); err != nil {
-			return err
-		}
-	}
 	who, err := l.cluster.serviceAccountUser(ctx)
 	if err != nil {
 		return err
