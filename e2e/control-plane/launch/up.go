@@ -118,6 +118,9 @@ func untilSignalled(stdin bool) (context.Context, <-chan struct{}) {
 		close(hurry)
 		signal.Stop(signals)
 	}()
+	// A reader of our output that goes away is no reason to end, and with it
+	// everything else, in the middle of a test.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if stdin {
 		go func() {
 			io.Copy(io.Discard, os.Stdin)
