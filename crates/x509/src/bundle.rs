@@ -17,39 +17,40 @@ pub const MAX_BUNDLE: usize = 4 * 1024 * 1024;
 /// The most certificates that are read, the limit of cert-manager (`pkg/util/pki/parse_certificate_chain.go`).
 pub const MAX_CERTIFICATES: usize = 1000;
 
-/// Why an answer holds no certificates that can be read. No variant quotes the answer.
+/// Why bytes hold no certificates that can be read: what they are, to be put after a name for them and a colon.
+/// No variant quotes them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     /// Nothing but white space.
-    #[error("the answer is empty")]
+    #[error("empty")]
     Empty,
     /// Longer than [`MAX_BUNDLE`].
-    #[error("the answer has {size} bytes, more than {MAX_BUNDLE}")]
+    #[error("{size} bytes, more than {MAX_BUNDLE}")]
     TooLarge {
         /// Its length.
         size: usize,
     },
     /// More certificates than [`MAX_CERTIFICATES`].
-    #[error("the answer holds more than {MAX_CERTIFICATES} certificates")]
+    #[error("more than {MAX_CERTIFICATES} certificates")]
     TooMany,
     /// A private key. Nobody's business here: the key was made in the cluster and stays there, so a PKI that
     /// sends one made its own, and the certificate is not for the requester's key.
-    #[error("the answer holds a private key, where only certificates are expected")]
+    #[error("a private key, where only certificates are expected")]
     PrivateKey,
     /// A PKCS#12 container, which is for keys.
-    #[error("the answer is PKCS#12, where PEM, DER or PKCS#7 certificates are expected")]
+    #[error("PKCS#12, where PEM, DER or PKCS#7 certificates are expected")]
     Pkcs12,
     /// PEM without a certificate in it.
-    #[error("the answer is PEM without a certificate; it has: {labels}")]
+    #[error("PEM without a certificate; it has: {labels}")]
     NoCertificateInPem {
         /// The labels that are there.
         labels: String,
     },
     /// A PKCS#7 message that holds no certificate.
-    #[error("the answer is PKCS#7 without a certificate")]
+    #[error("PKCS#7 without a certificate")]
     NoCertificateInPkcs7,
     /// None of the wrappings.
-    #[error("the answer is neither PEM nor DER nor PKCS#7 nor base64 of one of these")]
+    #[error("neither PEM nor DER nor PKCS#7 nor base64 of one of these")]
     Unrecognised,
     /// The PEM is broken.
     #[error(transparent)]
@@ -58,12 +59,12 @@ pub enum BundleError {
     #[error("{0}")]
     Pkcs7(Malformed),
     /// One of the certificates is broken.
-    #[error("number {position} in the answer: {source}")]
+    #[error("number {position}: {error}")]
     Certificate {
         /// Which one, counted from 1.
         position: usize,
         /// What is wrong with it.
-        source: CertificateError,
+        error: CertificateError,
     },
 }
 
@@ -172,14 +173,14 @@ impl Found {
         }
         let position = self.certificates.len() + 1;
         let certificate =
-            Certificate::from_der(der).map_err(|source| BundleError::Certificate { position, source })?;
+            Certificate::from_der(der).map_err(|error| BundleError::Certificate { position, error })?;
         self.certificates.push(certificate);
         Ok(())
     }
 
     fn broken(&self, what: &'static str) -> BundleError {
         let position = self.certificates.len() + 1;
-        BundleError::Certificate { position, source: CertificateError::Malformed(Malformed::new(what)) }
+        BundleError::Certificate { position, error: CertificateError::Malformed(Malformed::new(what)) }
     }
 }
 

@@ -59,7 +59,13 @@ pub enum CertificateError {
     },
     /// Not the structure RFC 5280 describes.
     #[error("certificate: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(Malformed),
+}
+
+impl From<Malformed> for CertificateError {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
 }
 
 impl Certificate {

@@ -62,7 +62,7 @@ pub enum CsrError {
     Pem(#[from] PemError),
     /// The request is not the structure RFC 2986 describes.
     #[error("certificate request: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(Malformed),
     /// The signature algorithm is none that can be checked.
     #[error(
         "the request is signed with {algorithm}, which is not supported: use RSA (2048 bits or more) with \
@@ -78,6 +78,12 @@ pub enum CsrError {
         /// The type of the key in the request.
         key_type: KeyType,
     },
+}
+
+impl From<Malformed> for CsrError {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
 }
 
 impl Csr {

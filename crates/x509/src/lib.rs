@@ -10,6 +10,7 @@
 //! - **total**: no input makes it panic, and every input's size and cost is bounded;
 //! - **raw**: what is copied or compared (names, keys, extensions) are the bytes that were read, never a
 //!   re-encoding, because a re-encoded name or key may differ from the signed one;
+//! - **whole messages**: an error's text is complete; it has no `source` that would repeat it;
 //! - **discreet**: no error quotes key material or more than a short piece of what was read.
 //!
 //! Issuing lives elsewhere: nothing here signs or builds a certificate.

@@ -118,9 +118,17 @@ impl<'a> Walk<'a> {
         Ok(tlv)
     }
 
-    /// The next element, which must have this tag.
+    /// The next element, which must have this tag. An object identifier must be written as X.690 8.19 says: with
+    /// padding, which some readers skip, it could pass for another one here and for itself elsewhere.
     pub(crate) fn expect(&mut self, tag: u8, what: &'static str) -> Result<Tlv<'a>, Malformed> {
-        if self.peek() == Some(tag) { self.any(what) } else { Err(Malformed::new(what)) }
+        if self.peek() != Some(tag) {
+            return Err(Malformed::new(what));
+        }
+        let element = self.any(what)?;
+        if tag == OBJECT_IDENTIFIER && !has_whole_arcs(element.value) {
+            return Err(Malformed::new(what));
+        }
+        Ok(element)
     }
 
     /// The next element if it has this tag.
@@ -142,6 +150,14 @@ impl<'a> Walk<'a> {
         let end = end_of_contents(self.rest, header.size)?;
         Some(Extent { value: header.size..end, total: end.checked_add(2)? })
     }
+}
+
+/// Every arc is complete (its last octet has no high bit) and begins with something else than zero padding.
+fn has_whole_arcs(identifier: &[u8]) -> bool {
+    let ends = |octet: &u8| octet & 0x80 == 0;
+    let starts = std::iter::once(true).chain(identifier.iter().map(ends));
+    identifier.last().is_some_and(ends)
+        && identifier.iter().zip(starts).all(|(octet, start)| !start || *octet != 0x80)
 }
 
 struct Extent {
@@ -236,6 +252,23 @@ mod tests {
         fields.any("integer").unwrap();
         let octets = fields.any("octets").unwrap();
         assert_eq!((octets.span(), octets.value_span()), (5..8, 7..8));
+    }
+
+    #[test]
+    fn object_identifiers_have_one_form() {
+        let read = |content: &[u8]| {
+            let length = u8::try_from(content.len()).unwrap();
+            let element = [&[OBJECT_IDENTIFIER, length], content].concat();
+            Walk::der(&element).expect(OBJECT_IDENTIFIER, "identifier").is_ok()
+        };
+        assert!(
+            read(&[0x55, 0x1d, 0x11])
+                && read(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d])
+                && read(&[0x2a, 0x81, 0x80, 0x00])
+        );
+        assert!(!read(&[]), "no arc");
+        assert!(!read(&[0x55, 0x1d, 0x80, 0x11]) && !read(&[0x80, 0x55, 0x1d, 0x11]), "padding");
+        assert!(!read(&[0x55, 0x1d, 0x91]), "cut short");
     }
 
     proptest! {

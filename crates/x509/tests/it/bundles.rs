@@ -64,23 +64,17 @@ fn a_private_key_is_an_error_that_does_not_quote_it() {
 #[test]
 fn what_holds_no_certificate_says_so() {
     for (bytes, message) in [
-        (Vec::new(), "the answer is empty"),
-        (b" \r\n ".to_vec(), "the answer is empty"),
-        (
-            b"<html>502</html>".to_vec(),
-            "the answer is neither PEM nor DER nor PKCS#7 nor base64 of one of these",
-        ),
-        (b"AAAAAAAA".to_vec(), "the answer is neither PEM nor DER nor PKCS#7 nor base64 of one of these"),
-        (
-            bytes("csr/p256-sha256.pem"),
-            "the answer is PEM without a certificate; it has: CERTIFICATE REQUEST",
-        ),
+        (Vec::new(), "empty"),
+        (b" \r\n ".to_vec(), "empty"),
+        (b"<html>502</html>".to_vec(), "neither PEM nor DER nor PKCS#7 nor base64 of one of these"),
+        (b"AAAAAAAA".to_vec(), "neither PEM nor DER nor PKCS#7 nor base64 of one of these"),
+        (bytes("csr/p256-sha256.pem"), "PEM without a certificate; it has: CERTIFICATE REQUEST"),
         (bytes("chain/ec/leaf.pem")[..200].to_vec(), "the PEM block \"CERTIFICATE\" has no END line"),
         (
             pem::encode("CERTIFICATE", b"\x30\x03\x02\x01\x00").into_bytes(),
-            "number 1 in the answer: certificate: malformed DER: no certificate content",
+            "number 1: certificate: malformed DER: no certificate content",
         ),
-        (bytes("bundle/empty-pkcs7.der"), "the answer is PKCS#7 without a certificate"),
+        (bytes("bundle/empty-pkcs7.der"), "PKCS#7 without a certificate"),
     ] {
         assert_eq!(read_certificates(&bytes).unwrap_err().to_string(), message);
     }
