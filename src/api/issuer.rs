@@ -1,6 +1,8 @@
 //! `ExternalIssuer` (namespaced) and `ExternalClusterIssuer` (cluster): the two kinds share one spec and one
 //! status; what differs are the CEL rules at their roots.
 
+#![allow(unreachable_pub, reason = "the derive of KubeSchema makes a second, private struct of each of ours")]
+
 use std::fmt;
 
 use jiff::Timestamp;

@@ -103,3 +103,6 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

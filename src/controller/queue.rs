@@ -77,7 +77,7 @@ impl<K: Clone + Eq + Hash + Display + Send + 'static> Work<K> {
         F: Fn(K) -> W + Send,
         W: Future<Output = ()> + Send + 'static,
     {
-        let mut state = State::default();
+        let mut state: State<K> = State::default();
         let mut running: JoinSet<()> = JoinSet::new();
         let mut keys: HashMap<tokio::task::Id, K> = HashMap::new();
         loop {

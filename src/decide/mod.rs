@@ -13,6 +13,8 @@ pub mod retry;
 pub mod snapshot;
 
 #[cfg(test)]
+mod issuer_tests;
+#[cfg(test)]
 mod staircase;
 #[cfg(test)]
 mod tests;

@@ -108,7 +108,10 @@ impl VaultSigner {
         let text = match known {
             Ok(()) => format!("the token is good, but its policies do not allow this; {policy}"),
             Err(again) if again.is_policy => format!("the token's policies do not allow this; {policy}"),
-            Err(_) => format!("the token is refused ({})", refusal.text),
+            Err(again) if again.kind == RefusalKind::Forbidden => {
+                format!("the token is refused ({})", again.text)
+            }
+            Err(_) => return self.refused(refusal),
         };
         self.refused(Refusal { text, ..refusal })
     }

@@ -9,7 +9,7 @@ use reqwest::{StatusCode, Url};
 use rustls::CertificateError;
 
 use super::super::{Outcome, Unhealthy, UnhealthyReason};
-use super::MAX_BODY;
+use super::{CONNECT_TIMEOUT, MAX_BODY};
 
 /// No answer. Each message names the operation, the host, what happened and, where there is something, what to
 /// do; none holds a header, a body or a query.
@@ -76,8 +76,12 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn sending(&self, error: &reqwest::Error) -> HttpError {
         if error.is_timeout() {
-            let what = if error.is_connect() { "no connection" } else { "no answer" };
-            return HttpError::Unreachable(self.message(format_args!("{what} within {:?}", self.timeout)));
+            let (what, within) = if error.is_connect() {
+                ("no connection", CONNECT_TIMEOUT.min(self.timeout))
+            } else {
+                ("no answer", self.timeout)
+            };
+            return HttpError::Unreachable(self.message(format_args!("{what} within {within:?}")));
         }
         if error.is_connect()
             && let Some(error) = find::<rustls::Error>(error)

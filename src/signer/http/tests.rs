@@ -259,16 +259,6 @@ async fn plain_http_behind_an_https_address_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_no_ca_makes_no_bundle() {
-    let certificate = rcgen::generate_simple_self_signed(vec!["x".into()]).unwrap();
-    let der = certificate.cert.der().to_vec();
-    let parsed = x509::Certificate::from_der(&der).unwrap();
-    let tls = TlsConfig { ca_bundle: vec![parsed], ..TlsConfig::default() };
-    // webpki takes any certificate as an anchor; whether it may sign shows in use.
-    assert!(HttpClient::new(&PkiUrl::parse("https://x").unwrap(), &tls, PATIENT).is_ok());
-}
-
-#[tokio::test]
 async fn a_connection_is_used_again() {
     let connections = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&connections);

@@ -29,6 +29,11 @@ impl Failure {
         Self::Refused { message: format!("Vault refused {path}: {}{advice}", refusal.text), refusal }
     }
 
+    /// Whether a credential was refused.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal { kind: RefusalKind::Forbidden, .. }, .. })
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         let (message, refusal) = match self {
             Self::Http(error) => return error.into_outcome(),

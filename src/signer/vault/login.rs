@@ -2,6 +2,10 @@
 //!
 //! One login at a time: whoever comes meanwhile waits for it and shares what it came to, so that a hundred
 //! requests meeting an expired token make one login, and a hundred meeting a refused one make one too.
+//!
+//! A refused login is not repeated for a while: Vault and OpenBao lock a role for 15 minutes, the right secret id
+//! included, after five refused logins within 15 minutes (`user_lockout`). A corrected Secret makes a new signer,
+//! which logs in at once.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +52,14 @@ pub(super) struct AppRole {
 #[derive(Debug, Default)]
 struct State {
     lease: Option<Lease>,
-    failure: Option<(Instant, Failure)>,
+    failed: Option<Failed>,
+}
+
+/// The last login failed.
+#[derive(Debug)]
+struct Failed {
+    when: Instant,
+    failure: Failure,
 }
 
 #[derive(Debug)]
@@ -62,6 +73,9 @@ struct Lease {
 
 /// How long a token that still has time is used before a login that failed is tried again.
 const LOGIN_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a refusal stands before the login is tried again: four in 15 minutes, one less than locks a role.
+const REFUSED_AGAIN: Duration = Duration::from_mins(4);
 
 impl Logins {
     pub(super) fn new(auth: &VaultAuth, credential: SecretText) -> Result<Self, CredentialError> {
@@ -94,37 +108,53 @@ impl Logins {
     }
 }
 
+impl Lease {
+    /// To be renewed at two thirds, which leaves a third to get over an outage. A length of 0 has no end, nor has
+    /// one that no clock can count.
+    fn new(token: Token, from: Instant, length: Duration) -> Self {
+        let end = from.checked_add(length).filter(|_| !length.is_zero());
+        Self { token, renew: end.map(|_| from + length / 3 * 2), end }
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.renew.is_none_or(|renew| now < renew)
+    }
+
+    fn has_ended(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| end <= now)
+    }
+}
+
+impl Failed {
+    /// Whoever came before the login failed has waited for it, and shares its failure.
+    fn stands_for(&self, came: Instant) -> bool {
+        came <= self.when || (self.failure.is_forbidden() && came < self.when + REFUSED_AGAIN)
+    }
+}
+
 impl AppRole {
     async fn token(&self, api: &Api) -> Result<Token, Failure> {
         let came = Instant::now();
         let mut state = self.state.lock().await;
-        let now = Instant::now();
-        if let Some(lease) = &state.lease
-            && lease.renew.is_none_or(|renew| now < renew)
-        {
+        if let Some(lease) = state.lease.as_ref().filter(|lease| lease.is_fresh(Instant::now())) {
             return Ok(lease.token.clone());
         }
-        // Everybody who waited for a login shares its failure.
-        if let Some((when, failure)) = &state.failure
-            && *when >= came
-        {
-            return Err(failure.clone());
+        if let Some(failed) = state.failed.as_ref().filter(|failed| failed.stands_for(came)) {
+            return Err(failed.failure.clone());
         }
         match self.log_in(api).await {
             Ok(lease) => {
                 let token = lease.token.clone();
-                *state = State { lease: Some(lease), failure: None };
+                *state = State { lease: Some(lease), failed: None };
                 Ok(token)
             }
             Err(failure) => {
                 let now = Instant::now();
-                if let Some(lease) =
-                    state.lease.as_mut().filter(|lease| lease.end.is_none_or(|end| now < end))
-                {
+                if let Some(lease) = state.lease.as_mut().filter(|lease| !lease.has_ended(now)) {
                     lease.renew = Some(now + LOGIN_AGAIN);
                     return Ok(lease.token.clone());
                 }
-                *state = State { lease: None, failure: Some((now, failure.clone())) };
+                *state = State { lease: None, failed: Some(Failed { when: now, failure: failure.clone() }) };
                 Err(failure)
             }
         }
@@ -144,9 +174,7 @@ impl AppRole {
             let text = format!("{} without a token: is the URL that of Vault?", reply.summary());
             refused(Refusal::new(RefusalKind::Configuration, text))
         })?;
-        // At two thirds, which leaves a third to get over an outage. A lease of 0 has no end.
-        let lives = !lease.is_zero();
-        Ok(Lease { token, renew: lives.then(|| asked + lease * 2 / 3), end: lives.then(|| asked + lease) })
+        Ok(Lease::new(token, asked, lease))
     }
 
     /// A login is refused with 400 (`invalid role or secret ID`), and with 403 where nothing is mounted.
@@ -155,7 +183,7 @@ impl AppRole {
             RefusalKind::Request => Refusal { kind: RefusalKind::Forbidden, ..refusal },
             RefusalKind::Forbidden => {
                 let text = format!(
-                    "{} (that is also what Vault says if no AppRole method is mounted there)",
+                    "{} (so says Vault also if no AppRole method is mounted there, and for a quarter of an hour after five refused logins)",
                     refusal.text
                 );
                 Refusal { text, ..refusal }
@@ -198,5 +226,45 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_renewed_at_two_thirds_and_ends_at_its_end() {
+        let (from, second) = (Instant::now(), Duration::from_secs(1));
+        let lease = Lease::new(Token::new("t").unwrap(), from, 30 * second);
+        assert!(lease.is_fresh(from + 19 * second) && !lease.is_fresh(from + 20 * second));
+        assert!(!lease.has_ended(from + 29 * second) && lease.has_ended(from + 30 * second));
+    }
+
+    #[test]
+    fn a_lease_of_nothing_or_of_all_time_has_no_end() {
+        for length in [Duration::ZERO, Duration::from_secs(u64::MAX)] {
+            let lease = Lease::new(Token::new("t").unwrap(), Instant::now(), length);
+            let later = Instant::now() + Duration::from_hours(24 * 365);
+            assert!(lease.is_fresh(later) && !lease.has_ended(later));
+        }
+    }
+
+    #[test]
+    fn a_failure_is_shared_by_those_who_waited_and_a_refusal_stands_for_a_while() {
+        let (when, minute) = (Instant::now(), Duration::from_mins(1));
+        for (kind, stands) in [(RefusalKind::Unavailable, false), (RefusalKind::Forbidden, true)] {
+            let failure = Failure::refused("auth/approle/login", Refusal::new(kind, "no".into()));
+            let failed = Failed { when, failure };
+            assert!(failed.stands_for(when));
+            assert_eq!(failed.stands_for(when + 3 * minute), stands, "{kind:?}");
+            assert!(!failed.stands_for(when + 4 * minute));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let token = Token::new("hvs.canary").unwrap();
+        assert_eq!(format!("{token:?} {:?}", token.header()), "Token(…) Sensitive");
     }
 }

@@ -1,1 +1,462 @@
+//! The backend against a scripted server: what is sent, what each answer means, how logins are spent.
 
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use x509::{Csr, KeyType, Usages};
+
+use super::*;
+use crate::config::{PkiUrl, TlsConfig, VaultAuth};
+use crate::signer::http::scripted::{self, Request, Scripted};
+use crate::signer::{RequestIdentity, Unhealthy, UnhealthyReason};
+
+const CANARY: &str = "hvs.canary";
+
+/// The answer to a signing request that OpenBao 2.7.2 gave, and the request's own CSR.
+fn recorded() -> (String, Csr) {
+    let capture: Value =
+        serde_json::from_str(include_str!("../../../fixtures/vault/pki_sign_ok_ec.json")).unwrap();
+    let csr = capture["request"]["body"]["csr"].as_str().unwrap();
+    (capture["response"]["body"].to_string(), Csr::from_pem(csr.as_bytes()).unwrap())
+}
+
+fn order(csr: Csr) -> Order {
+    Order {
+        csr,
+        duration: Duration::from_hours(24),
+        usages: Usages::default_for_leaf(),
+        is_ca: false,
+        request: RequestIdentity::default(),
+    }
+}
+
+fn app_role() -> VaultAuth {
+    VaultAuth::AppRole { role_id: "the-role".into(), mount_path: "approle".into() }
+}
+
+fn signer(url: &PkiUrl, path: &str, auth: VaultAuth) -> VaultSigner {
+    let http = HttpClient::new(url, &TlsConfig::default(), Duration::from_secs(20)).unwrap();
+    let path = VaultPath::parse(path).unwrap();
+    let config = VaultConfig { url: url.clone(), path, namespace: Some("team/a".into()), auth };
+    VaultSigner::new(http, &config, SecretText::from_bytes(CANARY.as_bytes()).unwrap()).unwrap()
+}
+
+fn with_token(server: &Scripted) -> VaultSigner {
+    signer(&server.url, "pki/sign/web", VaultAuth::Token)
+}
+
+/// An outcome or health, once it is certain that it shows no secret.
+fn discreet<T: std::fmt::Debug>(shown: T) -> T {
+    assert!(!format!("{shown:?}").contains(CANARY), "{shown:?}");
+    shown
+}
+
+async fn outcome(status: u16, body: &'static str) -> Outcome {
+    let server = Scripted::answering(move |_| scripted::json(status, body));
+    discreet(with_token(&server).submit(&order(recorded().1)).await)
+}
+
+#[tokio::test]
+async fn sign_sends_what_cert_manager_sends_and_reads_leaf_and_chain() {
+    let (answer, csr) = recorded();
+    let server = Scripted::answering(move |_| scripted::json(200, &answer));
+    let signer = with_token(&server);
+    let Outcome::Issued(answer) = signer.submit(&order(csr.clone())).await else { panic!("not issued") };
+
+    let subjects = |certificates: &[x509::Certificate]| -> Vec<String> {
+        certificates.iter().map(|certificate| certificate.subject().to_string()).collect()
+    };
+    assert_eq!(subjects(&answer.certificates), ["CN=app.example.com", "CN=Intermediate CA", "CN=Root CA"]);
+    assert_eq!(subjects(&answer.authorities), ["CN=Intermediate CA"]);
+    assert!(answer.certificates[0].has_key(csr.spki_der()));
+
+    let [request] = server.requests().try_into().unwrap();
+    assert_eq!(request.line(), "POST /v1/pki/sign/web");
+    for header in ["x-vault-token: hvs.canary", "x-vault-request: true", "x-vault-namespace: team/a"] {
+        assert!(request.head.to_lowercase().contains(header), "{header} is not in {}", request.head);
+    }
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    let expected = json!({
+        "csr": csr.to_pem(),
+        "ttl": "24h0m0s",
+        "common_name": "app.example.com",
+        "alt_names": "app.example.com,www.app.example.com",
+        "exclude_cn_from_sans": "true",
+    });
+    assert_eq!(body, expected);
+    assert_eq!(csr.key_type(), KeyType::EcP256);
+}
+
+#[tokio::test]
+async fn sign_verbatim_sends_usages_instead_of_names() {
+    let (answer, csr) = recorded();
+    let server = Scripted::answering(move |_| scripted::json(200, &answer));
+    let signer = signer(&server.url, "pki/sign-verbatim/web", VaultAuth::Token);
+    let usages = Usages::from_cert_manager(&["crl sign".into(), "client auth".into()]).unwrap();
+    let outcome = signer.submit(&Order { usages, ..order(csr.clone()) }).await;
+    assert_eq!(outcome.as_str(), "issued");
+
+    let body: Value = serde_json::from_str(&server.requests()[0].body).unwrap();
+    let expected = json!({
+        "csr": csr.to_pem(),
+        "ttl": "24h0m0s",
+        "key_usage": ["CRLSign"],
+        "ext_key_usage_oids": ["1.3.6.1.5.5.7.3.2"],
+    });
+    assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn what_vault_would_quietly_change_is_not_sent() {
+    let server = Scripted::answering(|_| scripted::json(200, "{}"));
+    let outcome = with_token(&server).submit(&Order { is_ca: true, ..order(recorded().1) }).await;
+    let Outcome::Permanent { message } = outcome else { panic!("{outcome:?}") };
+    assert!(message.starts_with("isCA: Vault's sign and sign-verbatim never make a CA"), "{message}");
+
+    let extension = ca::Extra {
+        oid: "2.5.29.17".into(),
+        critical: false,
+        value: ca::general_names(&[ca::GeneralName::Dns("a.example.com,admin.example.com".into())]).unwrap(),
+    };
+    let key = ca::SigningKey::generate(ca::KeyAlgorithm::EcdsaP256).unwrap();
+    let csr = Csr::from_der(&key.request(&[0x30, 0], vec![extension]).unwrap()).unwrap();
+    let outcome = with_token(&server).submit(&order(csr)).await;
+    let message =
+        "DNS:a.example.com,admin.example.com has a comma, with which Vault would make two names of it";
+    assert_eq!(outcome, Outcome::Permanent { message: message.into() });
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+/// Status, body, the outcome's word, and a piece of its message. Bodies are OpenBao 2.7.2's where they are JSON.
+const ANSWERS: &[(u16, &str, &str, &str)] = &[
+    (
+        400,
+        r#"{"errors":["common name evil.org not allowed by this role"]}"#,
+        "permanent",
+        "evil.org not allowed",
+    ),
+    (400, r#"{"errors":["role requires keys of type rsa"]}"#, "permanent", "keys of type rsa"),
+    (
+        400,
+        r#"{"errors":["unknown role: nope"]}"#,
+        "issuer_at_fault",
+        "unknown role: nope; correct the issuer's",
+    ),
+    (400, r#"{"errors":["missing client token"]}"#, "issuer_at_fault", "missing client token"),
+    (
+        400,
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "issuer_at_fault",
+        "is the URL that of Vault?",
+    ),
+    (401, "<html>", "issuer_at_fault", "is the URL that of Vault?"),
+    (
+        403,
+        r#"{"errors":["permission denied"]}"#,
+        "issuer_at_fault",
+        "permission denied; correct the credential",
+    ),
+    (
+        403,
+        r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#,
+        "issuer_at_fault",
+        ": permission denied;",
+    ),
+    (
+        404,
+        r#"{"errors":["no handler for route \"x\". route entry not found."]}"#,
+        "issuer_at_fault",
+        "no handler",
+    ),
+    (404, r#"{"errors":["namespace not found"]}"#, "issuer_at_fault", "namespace not found"),
+    (404, r#"{"errors":[]}"#, "issuer_at_fault", "HTTP 404 with application/json"),
+    (
+        405,
+        r#"{"errors":["1 error occurred:\n\t* unsupported operation\n\n"]}"#,
+        "issuer_at_fault",
+        "unsupported",
+    ),
+    (412, r#"{"errors":["required index state not present"]}"#, "retryable", "index state"),
+    (413, "<html>", "permanent", "HTTP 413"),
+    (429, r#"{"errors":["request path \"x\": rate limit quota exceeded"]}"#, "retryable", "rate limit"),
+    (472, "{}", "retryable", "HTTP 472"),
+    (473, "{}", "retryable", "HTTP 473"),
+    (
+        500,
+        r#"{"errors":["1 error occurred:\n\t* unable to find PKI issuer for reference: nope\n\n"]}"#,
+        "issuer_at_fault",
+        "unable to find PKI issuer",
+    ),
+    (
+        500,
+        r#"{"errors":["could not fetch the CA certificate (was one set?): no default issuer"]}"#,
+        "issuer_at_fault",
+        "could not fetch the CA certificate",
+    ),
+    (500, r#"{"errors":["internal error"]}"#, "retryable", "internal error"),
+    (502, "<html>", "retryable", "HTTP 502 with application/json, not from Vault"),
+    (503, r#"{"errors":["Vault is sealed"]}"#, "retryable", "Vault is sealed"),
+    (200, "<html>Please log in</html>", "issuer_at_fault", "is the URL that of Vault?"),
+    (200, "{}", "issuer_at_fault", "without Vault's data.certificate"),
+    (200, r#"{"data":null,"auth":{}}"#, "issuer_at_fault", "without Vault's data.certificate"),
+    (200, r#"{"data":{"certificate":""}}"#, "permanent", "data.certificate: the answer is empty"),
+    (200, r#"{"data":{"certificate":"garbage"}}"#, "permanent", "data.certificate: "),
+    (200, "", "retryable", "empty"),
+    (204, "", "retryable", "empty"),
+];
+
+#[tokio::test]
+async fn every_answer_has_its_outcome() {
+    for (status, body, word, piece) in ANSWERS {
+        let outcome = outcome(*status, body).await;
+        assert_eq!(outcome.as_str(), *word, "{status} {body}: {outcome:?}");
+        let message = format!("{outcome:?}");
+        assert!(message.contains(piece), "{status} {body}: {outcome:?}");
+        assert!(!message.contains("\\n") && !message.contains("\\t"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_vaults_wish_to_wait_is_passed_on() {
+    let server =
+        Scripted::answering(|_| scripted::answer(429, "Retry-After: 90\r\n", r#"{"errors":["slow"]}"#));
+    let outcome = with_token(&server).submit(&order(recorded().1)).await;
+    let retry_after = Some(Duration::from_secs(90));
+    assert_eq!(
+        outcome,
+        Outcome::Retryable { message: "Vault refused pki/sign/web: slow".into(), retry_after }
+    );
+}
+
+#[tokio::test]
+async fn the_users_own_token_is_not_tried_twice() {
+    let server = Scripted::answering(|_| scripted::json(403, r#"{"errors":["permission denied"]}"#));
+    let outcome = with_token(&server).submit(&order(recorded().1)).await;
+    assert_eq!(outcome.as_str(), "issuer_at_fault");
+    assert_eq!(server.lines(), ["POST /v1/pki/sign/web"]);
+}
+
+/// A Vault with AppRole that gives tokens `t1`, `t2`, … and signs for those that `good` likes.
+fn app_role_server(good: impl Fn(&str) -> bool + Send + Sync + 'static) -> Scripted {
+    let logins = AtomicUsize::new(0);
+    let signed = recorded().0;
+    Scripted::answering(move |request: &Request| match request.line() {
+        "POST /v1/auth/approle/login" => {
+            let login = logins.fetch_add(1, SeqCst) + 1;
+            let auth =
+                json!({"client_token": format!("t{login}"), "lease_duration": 1200, "renewable": true});
+            scripted::json(200, &json!({"data": null, "auth": auth}).to_string())
+        }
+        "POST /v1/pki/sign/web" => {
+            let token = request.head.lines().find_map(|line| line.strip_prefix("x-vault-token: ")).unwrap();
+            if good(token) {
+                scripted::json(200, &signed)
+            } else {
+                scripted::json(403, r#"{"errors":["permission denied"]}"#)
+            }
+        }
+        other => panic!("{other}"),
+    })
+}
+
+const LOGIN: &str = "POST /v1/auth/approle/login";
+const SIGN: &str = "POST /v1/pki/sign/web";
+
+#[tokio::test]
+async fn a_login_serves_many_requests() {
+    let server = app_role_server(|_| true);
+    let signer = signer(&server.url, "pki/sign/web", app_role());
+    let order = order(recorded().1);
+    let outcomes = futures::future::join_all((0..20).map(|_| signer.submit(&order))).await;
+    assert!(outcomes.iter().all(|outcome| outcome.as_str() == "issued"));
+    let lines = server.lines();
+    assert_eq!(lines.iter().filter(|line| *line == LOGIN).count(), 1, "{lines:?}");
+
+    let body: Value = serde_json::from_str(&server.requests()[0].body).unwrap();
+    assert_eq!(body, json!({"role_id": "the-role", "secret_id": CANARY}));
+    discreet(&signer);
+}
+
+#[tokio::test]
+async fn a_token_that_ended_early_is_replaced_once() {
+    let server = app_role_server(|token| token == "t2");
+    let signer = signer(&server.url, "pki/sign/web", app_role());
+    assert_eq!(signer.submit(&order(recorded().1)).await.as_str(), "issued");
+    assert_eq!(signer.submit(&order(recorded().1)).await.as_str(), "issued");
+    assert_eq!(server.lines(), [LOGIN, SIGN, LOGIN, SIGN, SIGN]);
+}
+
+#[tokio::test]
+async fn a_token_that_may_never_sign_is_the_issuers_fault() {
+    let server = app_role_server(|_| false);
+    let outcome = signer(&server.url, "pki/sign/web", app_role()).submit(&order(recorded().1)).await;
+    assert_eq!(discreet(outcome).as_str(), "issuer_at_fault");
+    assert_eq!(server.lines(), [LOGIN, SIGN, LOGIN, SIGN]);
+}
+
+#[tokio::test]
+async fn a_refused_login_is_shared_by_all_who_waited_for_it() {
+    let server = Scripted::answering(|_| scripted::json(400, r#"{"errors":["invalid role or secret ID"]}"#));
+    let signer = signer(&server.url, "pki/sign/web", app_role());
+    let order = order(recorded().1);
+    let outcomes = futures::future::join_all((0..20).map(|_| signer.submit(&order))).await;
+    let message = "Vault refused auth/approle/login: invalid role or secret ID; correct the credential, or the \
+                   policies it has in Vault";
+    let expected = Outcome::IssuerAtFault { message: message.into() };
+    assert!(outcomes.iter().all(|outcome| *outcome == expected), "{outcomes:?}");
+    // Whoever comes soon after shares it too: a fifth refusal would lock the role.
+    assert_eq!(signer.submit(&order).await, expected);
+    assert_eq!(server.lines(), [LOGIN]);
+}
+
+#[tokio::test]
+async fn a_login_that_failed_for_now_is_tried_again() {
+    let server = Scripted::answering(|_| scripted::json(503, r#"{"errors":["Vault is sealed"]}"#));
+    let signer = signer(&server.url, "pki/sign/web", app_role());
+    for _ in 0..2 {
+        assert_eq!(signer.submit(&order(recorded().1)).await.as_str(), "retryable");
+    }
+    assert_eq!(server.lines(), [LOGIN, LOGIN]);
+}
+
+#[tokio::test]
+async fn a_login_page_gives_no_token() {
+    let server = Scripted::answering(|_| scripted::answer(200, "content-type: text/html\r\n", "<html>"));
+    let health = signer(&server.url, "pki/sign/web", app_role()).submit(&order(recorded().1)).await;
+    let Outcome::IssuerAtFault { message } = health else { panic!("{health:?}") };
+    assert!(
+        message.contains("HTTP 200 with text/html without a token: is the URL that of Vault?"),
+        "{message}"
+    );
+}
+
+const HEALTHY: &str = r#"{"initialized":true,"sealed":false,"standby":false,"version":"2.7.2"}"#;
+const NO_CSR: &str = r#"{"errors":["\"csr\" is empty"]}"#;
+
+/// Checks against a Vault that answers `sys/health`, the signing path and `lookup-self` so.
+async fn check(
+    health: (u16, &'static str),
+    sign: (u16, &'static str),
+    lookup: (u16, &'static str),
+) -> Health {
+    let server = Scripted::new(move |request, stream| {
+        let (status, body) = match request.line() {
+            "GET /v1/sys/health" => {
+                assert!(!request.head.to_lowercase().contains("x-vault-namespace"), "{}", request.head);
+                assert!(!request.head.contains(CANARY), "{}", request.head);
+                health
+            }
+            "POST /v1/pki/sign/web" => {
+                assert_eq!(request.body, "{}");
+                sign
+            }
+            "GET /v1/auth/token/lookup-self" => lookup,
+            other => panic!("{other}"),
+        };
+        stream.write_all(&scripted::json(status, body)).unwrap();
+    });
+    discreet(with_token(&server).check().await)
+}
+
+fn problem(health: Health) -> (UnhealthyReason, String) {
+    let Unhealthy { reason, message, .. } = health.unwrap_err();
+    (reason, message)
+}
+
+#[tokio::test]
+async fn a_vault_that_misses_the_csr_is_healthy() {
+    for health in [(200, HEALTHY), (429, HEALTHY), (472, HEALTHY), (473, HEALTHY)] {
+        assert_eq!(check(health, (400, NO_CSR), (200, "{}")).await, Ok(()), "{health:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_ailment_has_its_reason() {
+    use UnhealthyReason::{ConfigurationRefused, CredentialsRefused, Unavailable};
+    const DENIED: &str = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
+    const BAD_TOKEN: &str = r#"{"errors":["permission denied"]}"#;
+    let fine = (200, HEALTHY);
+    let unused = (500, "");
+    let policy = "a policy must have: path \"pki/sign/web\" { capabilities = [\"update\"] }";
+    for (health, sign, lookup, reason, piece) in [
+        ((503, r#"{"initialized":true,"sealed":true}"#), unused, unused, Unavailable, "Vault is sealed"),
+        (
+            (501, r#"{"initialized":false,"sealed":true}"#),
+            unused,
+            unused,
+            Unavailable,
+            "Vault is not initialised",
+        ),
+        ((502, "<html>"), unused, unused, Unavailable, "HTTP 502"),
+        ((200, "<html>"), unused, unused, ConfigurationRefused, "is the URL that of Vault?"),
+        ((404, "<html>"), unused, unused, ConfigurationRefused, "is the URL that of Vault?"),
+        (
+            fine,
+            (400, r#"{"errors":["unknown role: web"]}"#),
+            unused,
+            ConfigurationRefused,
+            "unknown role: web",
+        ),
+        (fine, (404, r#"{"errors":["no handler for route"]}"#), unused, ConfigurationRefused, "no handler"),
+        (
+            fine,
+            (500, r#"{"errors":["no default issuer currently configured"]}"#),
+            unused,
+            ConfigurationRefused,
+            "no default",
+        ),
+        (fine, (200, "{}"), unused, ConfigurationRefused, "to a request without a CSR"),
+        (fine, (503, r#"{"errors":["Vault is sealed"]}"#), unused, Unavailable, "sealed"),
+        (
+            fine,
+            (403, BAD_TOKEN),
+            (403, BAD_TOKEN),
+            CredentialsRefused,
+            "the token is refused (permission denied)",
+        ),
+        (fine, (403, DENIED), (200, "{}"), CredentialsRefused, policy),
+        (fine, (403, DENIED), (403, DENIED), CredentialsRefused, policy),
+        (fine, (403, DENIED), unused, CredentialsRefused, ": permission denied; correct the credential"),
+    ] {
+        let (found, message) = problem(check(health, sign, lookup).await);
+        assert_eq!(found, reason, "{message}");
+        assert!(message.contains(piece), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unreachable() {
+    let url = PkiUrl::parse("http://127.0.0.1:1").unwrap();
+    let (reason, message) = problem(signer(&url, "pki/sign/web", VaultAuth::Token).check().await);
+    assert_eq!(reason, UnhealthyReason::Unreachable);
+    assert_eq!(message, "could not check Vault's health at 127.0.0.1:1: connection refused");
+}
+
+#[tokio::test]
+async fn a_handle_of_another_backend_is_a_new_request() {
+    let (answer, csr) = recorded();
+    let server = Scripted::answering(move |_| scripted::json(200, &answer));
+    let handle = Handle::new("42").unwrap();
+    assert_eq!(with_token(&server).poll(&order(csr), &handle).await.as_str(), "issued");
+}
+
+#[test]
+fn a_token_that_cannot_be_one_is_refused_without_being_shown() {
+    let url = PkiUrl::parse("http://127.0.0.1:1").unwrap();
+    let http = HttpClient::new(&url, &TlsConfig::default(), Duration::from_secs(1)).unwrap();
+    let path = VaultPath::parse("pki/sign/web").unwrap();
+    let config = VaultConfig { url, path, namespace: None, auth: VaultAuth::Token };
+    let error = VaultSigner::new(http, &config, SecretText::from_bytes("hvs.canäry".as_bytes()).unwrap())
+        .unwrap_err();
+    assert!(!error.to_string().contains("hvs"), "{error}");
+}
+
+#[test]
+fn signers_are_shared_between_tasks() {
+    fn shared<T: Send + Sync>(_: &Arc<T>) {}
+    let url = PkiUrl::parse("http://127.0.0.1:1").unwrap();
+    shared(&Arc::new(signer(&url, "pki/sign/web", app_role())));
+}
