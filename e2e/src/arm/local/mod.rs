@@ -1,0 +1,125 @@
+//! A real control plane as processes of this machine, and the controller as one more.
+//!
+//! ```text
+//! control-plane up ──> CRDs, RBAC (ours) ──> token of our ServiceAccount ──> external-issuer run
+//!                                                                   bao server -dev, mock-pki beside it
+//! ```
+
+mod control_plane;
+mod controller;
+mod identity;
+mod openbao;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use futures::future::BoxFuture;
+use kube::Client;
+use tokio::sync::OnceCell;
+
+use self::control_plane::ControlPlane;
+use self::controller::Processes;
+use self::openbao::OpenBaoServer;
+use crate::Result;
+use crate::audit::Audit;
+use crate::controller::Controller as _;
+use crate::manifest;
+use crate::pki::{OpenBao, Pkis};
+use crate::world::Ground;
+
+/// What runs on this machine. It ends when this is dropped; [`Local::stop`] is the orderly way.
+pub struct Local {
+    control_plane: ControlPlane,
+    controller: Arc<Processes>,
+    /// What scenarios stand on.
+    pub ground: Ground,
+    folder: PathBuf,
+}
+
+/// The folder of the programs that were built together with this one: `target/<profile>`.
+fn programs() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    // target/<profile>/deps/local-…
+    let folder = this.ancestors().nth(2).context("no folder above the test's")?;
+    Ok(folder.to_owned())
+}
+
+fn program(name: &str) -> Result<String> {
+    let path = programs()?.join(name);
+    ensure!(path.exists(), "{} is missing: run scripts/e2e-local.sh, which builds it", path.display());
+    Ok(path.display().to_string())
+}
+
+impl Local {
+    /// Brings everything up; `note` hears how far it has come.
+    pub async fn up(folder: &Path, seed: u64, note: impl Fn(&str)) -> Result<Self> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        std::fs::create_dir_all(folder)?;
+        let controller_program = program("external-issuer")?;
+        note("starting the control plane");
+        let control_plane = ControlPlane::up(folder).await?;
+        let client = control_plane.admin().await?;
+        note("applying our CRDs and RBAC");
+        let deploy = manifest::repository().join("deploy");
+        let system = "external-issuer-system";
+        manifest::apply_all(&client, crds(&deploy)?, "").await?;
+        manifest::apply_all(&client, manifest::folder(&deploy.join("rbac"))?, system).await?;
+        let kubeconfig = identity::kubeconfig(&client, &control_plane, folder).await?;
+        note("starting the controller");
+        let controller = Arc::new(Processes::new(controller_program, kubeconfig, folder));
+        controller.restore().await?;
+        let ground = Ground {
+            client,
+            controller: Arc::clone(&controller) as _,
+            pkis: Arc::new(LocalPkis { folder: folder.to_owned(), openbao: OnceCell::new() }),
+            audit: Arc::new(Audit::at(Path::new(&control_plane.facts.audit))),
+            controller_user: identity::USER.to_owned(),
+            system: system.to_owned(),
+            tenant_role: manifest::folder(&deploy.join("rbac/tenant"))?,
+            seed,
+        };
+        Ok(Self { control_plane, controller, ground, folder: folder.to_owned() })
+    }
+
+    /// Ends everything in order.
+    pub async fn stop(&self) -> Result {
+        self.controller.stop_all().await?;
+        self.control_plane.stop().await
+    }
+
+    /// Where the logs are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// The CRDs that are checked in; those of the library while they are not.
+fn crds(deploy: &Path) -> Result<Vec<serde_json::Value>> {
+    let checked_in = manifest::folder(&deploy.join("crds")).unwrap_or_default();
+    if checked_in.is_empty() { manifest::documents(&external_issuer::args::crds()?) } else { Ok(checked_in) }
+}
+
+/// PKIs as processes of this machine.
+struct LocalPkis {
+    folder: PathBuf,
+    openbao: OnceCell<OpenBaoServer>,
+}
+
+impl Pkis for LocalPkis {
+    fn openbao(&self) -> BoxFuture<'_, Result<OpenBao>> {
+        Box::pin(async {
+            let server = self.openbao.get_or_try_init(|| OpenBaoServer::start(&self.folder)).await?;
+            Ok(server.openbao.clone())
+        })
+    }
+}
+
+/// An administrator's client, or the controller's.
+async fn client_of(kubeconfig: &Path) -> Result<Client> {
+    let file = kube::config::Kubeconfig::read_from(kubeconfig)?;
+    let config =
+        kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}

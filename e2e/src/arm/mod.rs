@@ -1,0 +1,3 @@
+//! How a cluster, a controller and PKIs come to the suite.
+
+pub mod local;

@@ -1,0 +1,122 @@
+//! The openssl command line: a judge of certificates that shares no code with the controller.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::Result;
+
+/// One certificate, as openssl reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Hexadecimal, upper case.
+    pub serial: String,
+    /// RFC 2253 text.
+    pub subject: String,
+    /// RFC 2253 text.
+    pub issuer: String,
+    /// As openssl prints them: `DNS:a.example, IP Address:10.0.0.1`; empty if there are none.
+    pub subject_alt_names: String,
+    /// As openssl prints it.
+    pub basic_constraints: String,
+    /// Seconds between `notBefore` and `notAfter`.
+    pub lifetime_secs: i64,
+    /// The public key, in PEM.
+    pub public_key: String,
+}
+
+/// The PEM blocks of certificates in a text, in their order.
+#[must_use]
+pub fn blocks(pem: &str) -> Vec<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    pem.split_inclusive(END)
+        .filter_map(|part| part.find("-----BEGIN CERTIFICATE-----").and_then(|begin| part.get(begin..)))
+        .filter(|part| part.ends_with(END))
+        .map(|part| format!("{part}\n"))
+        .collect()
+}
+
+/// Reads the first certificate of a PEM text.
+pub fn certificate(pem: &str) -> Result<Seen> {
+    let fields =
+        ["-noout", "-serial", "-subject", "-issuer", "-dates", "-nameopt", "RFC2253", "-dateopt", "iso_8601"];
+    let text = text(&["x509"], &fields, pem)?;
+    let field = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default().to_owned()
+    };
+    let time = |name: &str| -> Result<i64> {
+        let value = field(name).replace(' ', "T");
+        Ok(value.parse::<jiff::Timestamp>().with_context(|| value)?.as_second())
+    };
+    let extension = |name: &str| -> Result<String> {
+        let text = self::text(&["x509"], &["-noout", "-ext", name], pem)?;
+        Ok(text.lines().skip(1).map(str::trim).collect::<Vec<_>>().join(", "))
+    };
+    Ok(Seen {
+        serial: field("serial="),
+        subject: field("subject="),
+        issuer: field("issuer="),
+        subject_alt_names: extension("subjectAltName")?,
+        basic_constraints: extension("basicConstraints")?,
+        lifetime_secs: time("notAfter=")? - time("notBefore=")?,
+        public_key: public_key(pem)?,
+    })
+}
+
+/// Verifies a chain: leaf first, then its intermediates, against one anchor, which may be an intermediate.
+pub fn verify(chain: &str, anchor: &str) -> Result {
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: &str| -> Result<String> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
+    let all = blocks(chain);
+    let (leaf, intermediates) = all.split_first().context("a chain without a certificate")?;
+    let (leaf, anchor) = (file("leaf.pem", leaf)?, file("anchor.pem", anchor)?);
+    let between = file("between.pem", &intermediates.concat())?;
+    let mut arguments = vec!["verify", "-x509_strict", "-partial_chain", "-CAfile", &anchor];
+    if !intermediates.is_empty() {
+        arguments.extend(["-untrusted", &between]);
+    }
+    arguments.push(&leaf);
+    let output = Command::new("openssl").args(&arguments).output().context("openssl")?;
+    ensure!(output.status.success(), "openssl verify: {}", both(&output));
+    Ok(())
+}
+
+/// The public key of the first certificate in a PEM text.
+pub fn public_key(certificate: &str) -> Result<String> {
+    text(&["x509"], &["-noout", "-pubkey"], certificate)
+}
+
+/// The public key that belongs to a private key.
+pub fn public_key_of_private(key: &str) -> Result<String> {
+    text(&["pkey"], &["-pubout"], key)
+}
+
+fn text(command: &[&str], arguments: &[&str], stdin: &str) -> Result<String> {
+    let mut child = Command::new("openssl")
+        .args(command)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("openssl")?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // It may have read enough and closed its end.
+        let _ = pipe.write_all(stdin.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("openssl {command:?} {arguments:?}: {}", both(&output));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn both(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    format!("{} {}", text(&output.stdout), text(&output.stderr))
+}

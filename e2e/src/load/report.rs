@@ -1,0 +1,291 @@
+//! The figures of one run, for people and as JSON.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::audit::Calls;
+use super::board::{Approval, End, Record};
+use super::process::Cost;
+
+/// The figures of one run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// What the run is called.
+    pub label: String,
+    /// The mode.
+    pub mode: String,
+    /// How many requests.
+    pub count: usize,
+    /// Approvals a second, if they were paced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// What became of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuance: Option<Issuance>,
+    /// The null writer's rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null: Option<NullRate>,
+    /// What processes cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Cost>,
+    /// Calls to the API server, our own left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Vec<Calls>>,
+}
+
+/// What became of the requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Issuance {
+    /// Ready.
+    pub issued: usize,
+    /// Failed or denied.
+    pub failed: usize,
+    /// What the first failed one says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// From the first Ready to the last, how many a second.
+    pub issued_per_second: f64,
+    /// From the first Ready to the last.
+    pub seconds: f64,
+    /// From the start of the issuer to the first Ready; only if we started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_after_start: Option<f64>,
+    /// From Approved to Ready, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// How late the generator was at worst in an open loop, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_approval: Option<f64>,
+    /// How often the watch broke, which spoils the latencies.
+    pub watch_restarts: usize,
+}
+
+/// Percentiles in milliseconds, by nearest rank.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Where time begins: `approval answered` or `approval seen`.
+    pub from: String,
+    /// Half are faster.
+    pub p50: f64,
+    /// Nine of ten are faster.
+    pub p90: f64,
+    /// All but one of a hundred are faster.
+    pub p99: f64,
+    /// The slowest.
+    pub max: f64,
+}
+
+/// The null writer's rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NullRate {
+    /// How many writers.
+    pub writers: usize,
+    /// The kind of write.
+    pub write: String,
+    /// Writes a second.
+    pub per_second: f64,
+    /// From the first write's start to the last one's answer.
+    pub seconds: f64,
+    /// From a write's start to its answer, in milliseconds.
+    pub latency: Latency,
+}
+
+impl Latency {
+    /// The percentiles of some times; `None` if there are none.
+    #[must_use]
+    pub fn of(mut times: Vec<Duration>, from: &str) -> Option<Self> {
+        times.sort_unstable();
+        let rank = |percent: usize| -> Option<f64> {
+            let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
+            times.get(index).map(|time| millis(*time))
+        };
+        Some(Self { from: from.to_owned(), p50: rank(50)?, p90: rank(90)?, p99: rank(99)?, max: rank(100)? })
+    }
+}
+
+impl Issuance {
+    /// Reads it off the records.
+    #[must_use]
+    pub fn of(records: &[Record], approval: Approval, watch_restarts: usize) -> Self {
+        let mut ready: Vec<_> = Vec::new();
+        let mut failures: Vec<&str> = Vec::new();
+        for record in records {
+            match &record.end {
+                Some((at, End::Issued)) => ready.push(*at),
+                Some((_, End::Failed(why))) => failures.push(why),
+                None => {}
+            }
+        }
+        ready.sort_unstable();
+        let span = match (ready.first(), ready.last()) {
+            (Some(first), Some(last)) => last.saturating_duration_since(*first),
+            _ => Duration::ZERO,
+        };
+        let times = records.iter().filter_map(|record| record.latency(approval)).collect();
+        let from = match approval {
+            Approval::Answered => "approval answered",
+            Approval::Seen => "approval seen",
+        };
+        Self {
+            issued: ready.len(),
+            failed: failures.len(),
+            failure: failures.first().map(|why| (*why).to_owned()),
+            issued_per_second: per_second(ready.len().saturating_sub(1), span),
+            seconds: span.as_secs_f64(),
+            first_after_start: None,
+            latency: Latency::of(times, from),
+            latest_approval: None,
+            watch_restarts,
+        }
+    }
+}
+
+/// `count` in `span`, per second.
+#[must_use]
+pub fn per_second(count: usize, span: Duration) -> f64 {
+    if span.is_zero() { 0.0 } else { number(count) / span.as_secs_f64() }
+}
+
+pub(super) fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+pub(super) fn number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+impl Report {
+    /// Calls per request: status writes, events, everything else that writes, and reads; refused ones included.
+    #[must_use]
+    pub fn calls_per_request(&self) -> Option<[f64; 4]> {
+        let calls = self.calls.as_ref()?;
+        let mut sums = [0_u64; 4];
+        for call in calls {
+            let [status, events, writes, reads] = &mut sums;
+            let sum = match call.call.split_once(' ') {
+                Some((_, "certificaterequests/status")) => status,
+                Some((_, "events")) => events,
+                _ if call.is_write() => writes,
+                _ => reads,
+            };
+            *sum += call.count;
+        }
+        Some(sums.map(|sum| number(usize::try_from(sum).unwrap_or(usize::MAX)) / number(self.count.max(1))))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} requests", self.label, self.count)?;
+        if let Some(rate) = self.rate {
+            write!(f, " at {rate}/s")?;
+        }
+        writeln!(f, " ({})", self.mode)?;
+        if let Some(issuance) = &self.issuance {
+            issuance.fmt(f)?;
+        }
+        if let Some(null) = &self.null {
+            let NullRate { writers, write, per_second, seconds, latency } = null;
+            writeln!(f, "  {per_second:.0} writes/s in {seconds:.1} s, {writers} writers, by {write}")?;
+            latency.fmt(f)?;
+        }
+        for Cost { name, cpu_seconds, rss_mib, peak_mib } in &self.processes {
+            let per_1000 = cpu_seconds * 1000.0 / number(self.count.max(1));
+            write!(
+                f,
+                "  {name}: {rss_mib:.1} MiB resident, {peak_mib:.1} MiB at most, {cpu_seconds:.2} CPU s"
+            )?;
+            if self.count > 0 {
+                write!(f, " ({per_1000:.2} per 1,000 requests)")?;
+            }
+            writeln!(f)?;
+        }
+        if let Some([status, events, writes, reads]) = self.calls_per_request() {
+            writeln!(
+                f,
+                "  calls per request: {status:.2} status writes, {events:.2} events, {writes:.2} other writes, {reads:.2} reads"
+            )?;
+        }
+        for Calls { user, call, refused, count } in self.calls.iter().flatten() {
+            let refused = refused.map(|code| format!(" answered {code}")).unwrap_or_default();
+            writeln!(f, "    {count} × {call}{refused} by {user}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Issuance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issued, failed, issued_per_second, seconds, .. } = self;
+        writeln!(
+            f,
+            "  {issued} issued, {failed} failed; {issued_per_second:.1} issued/s over {seconds:.1} s"
+        )?;
+        if let Some(why) = &self.failure {
+            writeln!(f, "  the first that failed: {why}")?;
+        }
+        if let Some(first) = self.first_after_start {
+            writeln!(f, "  first Ready {first:.2} s after the issuer's start")?;
+        }
+        if let Some(latency) = &self.latency {
+            latency.fmt(f)?;
+        }
+        if let Some(latest) = self.latest_approval {
+            writeln!(f, "  the generator was at most {latest:.1} ms late")?;
+        }
+        if self.watch_restarts > 0 {
+            writeln!(
+                f,
+                "  the watch broke {} times: the latencies are not to be trusted",
+                self.watch_restarts
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, p50, p90, p99, max } = self;
+        writeln!(f, "  from {from}: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, at most {max:.1} ms")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let times = (1..=200).map(Duration::from_millis).rev().collect();
+        let latency = Latency::of(times, "x").unwrap();
+        assert_eq!((latency.p50, latency.p90, latency.p99, latency.max), (100.0, 180.0, 198.0, 200.0));
+        let one = Latency::of(vec![Duration::from_millis(3)], "x").unwrap();
+        assert_eq!((one.p50, one.p99, one.max), (3.0, 3.0, 3.0));
+        assert_eq!(Latency::of(Vec::new(), "x"), None);
+    }
+
+    #[test]
+    fn the_rate_is_from_the_first_ready_to_the_last() {
+        let begin = Instant::now();
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        let record = |ready: u64| Record {
+            approval_answered: Some(begin),
+            end: Some((at(ready), End::Issued)),
+            ..Record::default()
+        };
+        let failed = Record { end: Some((at(9), End::Failed("no".into()))), ..Record::default() };
+        let records = [record(5), record(10), record(15), failed];
+        let issuance = Issuance::of(&records, Approval::Answered, 0);
+        assert_eq!((issuance.issued, issuance.failed, issuance.failure.as_deref()), (3, 1, Some("no")));
+        assert!((issuance.issued_per_second - 0.2).abs() < 1e-9, "{issuance:?}");
+        assert_eq!(issuance.latency.unwrap().p50, 10_000.0);
+    }
+}

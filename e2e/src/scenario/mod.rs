@@ -1,0 +1,30 @@
+//! What must be true of the controller, on every cluster.
+//!
+//! A topic is a file, and a scenario an async function in it; its name is a sentence. A scenario sees a
+//! [`World`](crate::world::World) and nothing else.
+
+mod mockca;
+
+use crate::suite::Scenario;
+
+/// Lists a topic's scenarios: `beside` others, or `alone`.
+macro_rules! scenarios {
+    ($topic:literal: $($mode:ident $name:ident),+ $(,)?) => {
+        pub(super) const ALL: &[$crate::suite::Scenario] = &[$(
+            $crate::suite::Scenario {
+                name: concat!($topic, "::", stringify!($name)),
+                alone: $crate::scenario::scenarios!(@ $mode),
+                run: |world| Box::pin($name(world)),
+            }
+        ),+];
+    };
+    (@ beside) => { false };
+    (@ alone) => { true };
+}
+use scenarios;
+
+/// Every scenario.
+#[must_use]
+pub fn all() -> Vec<Scenario> {
+    [mockca::ALL].concat()
+}

@@ -1,0 +1,351 @@
+//! What users make: issuers and their settings, Certificates, requests and approvals.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+use external_issuer::api::GROUP;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Client;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::oneshot;
+use serde_json::{Value, json};
+
+use super::{Csr, World, lock};
+use crate::Result;
+use crate::api::{Certificate, CertificateRequest, CertificateRequestSpec, CertificateSpec, IssuerReference};
+
+/// The two kinds of issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `ExternalIssuer`.
+    Issuer,
+    /// `ExternalClusterIssuer`.
+    ClusterIssuer,
+}
+
+impl Kind {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Issuer, Self::ClusterIssuer];
+
+    /// The kind's name in manifests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issuer => "ExternalIssuer",
+            Self::ClusterIssuer => "ExternalClusterIssuer",
+        }
+    }
+}
+
+/// An issuer of ours, that is there or will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// Which kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+impl Issuer {
+    /// How Certificates and requests refer to it.
+    #[must_use]
+    pub fn reference(&self) -> IssuerReference {
+        IssuerReference {
+            name: self.name.clone(),
+            kind: self.kind.as_str().to_owned(),
+            group: GROUP.to_owned(),
+        }
+    }
+
+    pub(super) fn api(&self, world: &World) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk(GROUP, "v1alpha1", self.kind.as_str());
+        let plural = format!("{}s", self.kind.as_str().to_ascii_lowercase());
+        let resource = ApiResource::from_gvk_with_plural(&kind, &plural);
+        match self.kind {
+            Kind::Issuer => Api::namespaced_with(world.client.clone(), &world.namespace, &resource),
+            Kind::ClusterIssuer => Api::all_with(world.client.clone(), &resource),
+        }
+    }
+}
+
+/// The document for a Vault: `login` is what stands under `vault.auth`.
+#[must_use]
+pub fn vault_config(url: &str, path: &str, login: &Value) -> String {
+    json!({"type": "vault", "vault": {"url": url, "path": path, "auth": login}}).to_string()
+}
+
+impl World {
+    /// The name of the ConfigMap of the scenario's issuers of this kind: the one that our sample Role names, or
+    /// one of the scenario's own in the namespace that it shares.
+    #[must_use]
+    pub fn config_name(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Issuer => "pki-config".to_owned(),
+            Kind::ClusterIssuer => format!("{}-config", self.namespace),
+        }
+    }
+
+    /// The name of the Secret with their credential.
+    #[must_use]
+    pub fn credential_name(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Issuer => "pki-credentials".to_owned(),
+            Kind::ClusterIssuer => format!("{}-credentials", self.namespace),
+        }
+    }
+
+    /// The namespace of both.
+    #[must_use]
+    pub fn settings_namespace(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Issuer => &self.namespace,
+            Kind::ClusterIssuer => &self.system,
+        }
+    }
+
+    /// An issuer that is not applied yet.
+    #[must_use]
+    pub fn issuer_named(&self, kind: Kind, name: &str) -> Issuer {
+        let name = match kind {
+            Kind::Issuer => name.to_owned(),
+            Kind::ClusterIssuer => format!("{}-{name}", self.namespace),
+        };
+        Issuer { kind, name }
+    }
+
+    /// Applies an issuer.
+    pub async fn issuer(&self, kind: Kind, name: &str, spec: Value) -> Result<Issuer> {
+        let issuer = self.issuer_named(kind, name);
+        self.apply_issuer(&issuer, spec).await?;
+        Ok(issuer)
+    }
+
+    /// Applies an issuer anew.
+    pub async fn apply_issuer(&self, issuer: &Issuer, spec: Value) -> Result {
+        let manifest = json!({
+            "apiVersion": "external-issuer.io/v1alpha1", "kind": issuer.kind.as_str(),
+            "metadata": {"name": issuer.name}, "spec": spec,
+        });
+        if issuer.kind == Kind::ClusterIssuer {
+            self.clean_up_later(&manifest);
+        }
+        self.apply(manifest).await
+    }
+
+    /// Removes an issuer.
+    pub async fn delete_issuer(&self, issuer: &Issuer) -> Result {
+        issuer.api(self).delete(&issuer.name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// The spec of an issuer whose ConfigMap and Secret are the scenario's own.
+    #[must_use]
+    pub fn pki_spec(&self, kind: Kind) -> Value {
+        json!({
+            "signerType": "pki",
+            "configRef": {"name": self.config_name(kind)},
+            "authSecretRef": {"name": self.credential_name(kind)},
+            // A check that nobody waits for: recoveries below do not hang on the default minute.
+            "healthCheckInterval": "2s",
+        })
+    }
+
+    /// Writes the configuration of the scenario's issuers of this kind.
+    pub async fn configure(&self, kind: Kind, document: &str) -> Result {
+        let name = self.config_name(kind);
+        let map = ConfigMap {
+            metadata: ObjectMeta { name: Some(name), ..ObjectMeta::default() },
+            data: Some(BTreeMap::from([("pki.yaml".to_owned(), document.to_owned())])),
+            ..ConfigMap::default()
+        };
+        self.put(kind, serde_json::to_value(map)?, "ConfigMap").await
+    }
+
+    /// Writes their credential, which must then not be seen anywhere.
+    pub async fn credential(&self, kind: Kind, key: &str, value: &str) -> Result {
+        self.keep_secret(value);
+        let name = self.credential_name(kind);
+        self.secret(kind, &name, &[(key, value)]).await
+    }
+
+    /// Writes a Secret where issuers of this kind look for theirs.
+    pub async fn secret(&self, kind: Kind, name: &str, data: &[(&str, &str)]) -> Result {
+        let data = data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())));
+        let secret = Secret {
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            data: Some(data.collect()),
+            ..Secret::default()
+        };
+        self.put(kind, serde_json::to_value(secret)?, "Secret").await
+    }
+
+    async fn put(&self, kind: Kind, mut object: Value, type_: &str) -> Result {
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("apiVersion".to_owned(), json!("v1"));
+            fields.insert("kind".to_owned(), json!(type_));
+            if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.insert("namespace".to_owned(), json!(self.settings_namespace(kind)));
+            }
+        }
+        if kind == Kind::ClusterIssuer {
+            self.clean_up_later(&object);
+        }
+        self.apply(object).await
+    }
+
+    /// A Certificate as most users would write it: one DNS name, one day, an ECDSA key, and a Secret of its own
+    /// name.
+    pub async fn certificate(&self, name: &str, issuer: &IssuerReference) -> Result<Certificate> {
+        self.certificate_with(name, issuer, |_| {}).await
+    }
+
+    /// [`World::certificate`], changed.
+    pub async fn certificate_with(
+        &self,
+        name: &str,
+        issuer: &IssuerReference,
+        change: impl FnOnce(&mut CertificateSpec),
+    ) -> Result<Certificate> {
+        let mut spec = CertificateSpec {
+            secret_name: name.to_owned(),
+            issuer_ref: issuer.clone(),
+            common_name: Some(format!("{name}.example.com")),
+            dns_names: vec![format!("{name}.example.com")],
+            duration: Some("24h".to_owned()),
+            renew_before: None,
+            private_key: Some(json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"})),
+            rest: serde_json::Map::new(),
+        };
+        change(&mut spec);
+        let api = self.api::<Certificate>();
+        Ok(api
+            .patch(name, &PatchParams::apply("e2e").force(), &Patch::Apply(&Certificate::new(name, spec)))
+            .await?)
+    }
+
+    /// What `cmctl renew` does: says in the Certificate's status that it is to be issued.
+    #[expect(clippy::disallowed_methods, reason = "the suite plays cmctl")]
+    pub async fn renew(&self, name: &str) -> Result {
+        let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
+        let api = self.api::<Certificate>();
+        let mut certificate = api.get(name).await?;
+        let issuing = external_issuer::api::conditions::Condition {
+            type_: "Issuing".to_owned(),
+            status: external_issuer::api::conditions::ConditionStatus::True,
+            reason: Some("ManuallyTriggered".to_owned()),
+            message: Some("Certificate re-issuance manually triggered".to_owned()),
+            last_transition_time: Some(now),
+            observed_generation: certificate.metadata.generation,
+        };
+        let status = certificate.status.get_or_insert_default();
+        status.conditions.retain(|condition| condition.type_ != "Issuing");
+        status.conditions.push(issuing);
+        api.replace_status(name, &PostParams::default(), &certificate).await?;
+        Ok(())
+    }
+
+    /// A request made without cert-manager's help, as other tools make them.
+    pub async fn request(
+        &self,
+        name: &str,
+        issuer: &IssuerReference,
+        csr: &Csr,
+    ) -> Result<CertificateRequest> {
+        self.request_with(name, issuer, csr.pem.as_bytes(), |_| {}).await
+    }
+
+    /// [`World::request`], with any bytes and a changed spec.
+    pub async fn request_with(
+        &self,
+        name: &str,
+        issuer: &IssuerReference,
+        csr: &[u8],
+        change: impl FnOnce(&mut CertificateRequestSpec),
+    ) -> Result<CertificateRequest> {
+        let mut spec = CertificateRequestSpec {
+            issuer_ref: issuer.clone(),
+            request: ByteString(csr.to_vec()),
+            duration: Some("24h".to_owned()),
+            ..CertificateRequestSpec::default()
+        };
+        change(&mut spec);
+        let request = CertificateRequest::new(name, spec);
+        Ok(self.api::<CertificateRequest>().create(&PostParams::default(), &request).await?)
+    }
+
+    /// Approves a request, as `cmctl approve` does.
+    pub async fn approve(&self, name: &str) -> Result {
+        self.decide(name, "Approved").await
+    }
+
+    /// Denies a request, as `cmctl deny` does.
+    pub async fn deny(&self, name: &str) -> Result {
+        self.decide(name, "Denied").await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the suite plays the approver")]
+    async fn decide(&self, name: &str, type_: &str) -> Result {
+        let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
+        let condition = json!({
+            "type": type_, "status": "True", "reason": "e2e", "message": "decided by the suite",
+            "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        });
+        let body = json!({
+            "apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest",
+            "metadata": {"name": name}, "status": {"conditions": [condition]},
+        });
+        let params = PatchParams::apply("e2e-approver").force();
+        self.api::<CertificateRequest>().patch_status(name, &params, &Patch::Apply(body)).await?;
+        Ok(())
+    }
+
+    /// The requests that cert-manager made for a Certificate, the oldest revision first.
+    pub async fn requests_of(&self, certificate: &str) -> Result<Vec<CertificateRequest>> {
+        let annotation = |request: &CertificateRequest, key: &str| {
+            request.metadata.annotations.as_ref().and_then(|all| all.get(key).cloned()).unwrap_or_default()
+        };
+        let all = self.api::<CertificateRequest>().list(&kube::api::ListParams::default()).await?;
+        let mut ours: Vec<CertificateRequest> = all
+            .into_iter()
+            .filter(|request| annotation(request, "cert-manager.io/certificate-name") == certificate)
+            .collect();
+        ours.sort_by_key(|request| {
+            annotation(request, "cert-manager.io/certificate-revision").parse::<u64>().unwrap_or_default()
+        });
+        Ok(ours)
+    }
+
+    /// The one request of a Certificate.
+    pub async fn request_of(&self, certificate: &str) -> Result<CertificateRequest> {
+        let mut all = self.requests_of(certificate).await?;
+        ensure!(all.len() == 1, "Certificate {certificate} has {} CertificateRequests", all.len());
+        Ok(all.remove(0))
+    }
+
+    /// Removes an object that a scenario made, if it is still there.
+    pub(super) async fn delete(&self, object: &Value) -> Result {
+        let object: DynamicObject = serde_json::from_value(object.clone())?;
+        let api = dynamic(&self.client, &object).await?;
+        match api.delete(object.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default()).await
+        {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// Removes an object that lies outside the scenario's namespace when the scenario has passed.
+    pub(super) fn clean_up_later(&self, object: &Value) {
+        lock(&self.cluster_objects).push(object.clone());
+    }
+}
+
+async fn dynamic(client: &Client, object: &DynamicObject) -> Result<Api<DynamicObject>> {
+    let types = object.types.clone().unwrap_or_default();
+    let (resource, _) = oneshot::pinned_kind(client, &GroupVersionKind::try_from(&types)?).await?;
+    Ok(match &object.metadata.namespace {
+        None => Api::all_with(client.clone(), &resource),
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+    })
+}

@@ -1,0 +1,48 @@
+//! What happened, for the reader of a failure.
+
+use std::fmt::Write as _;
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+
+use super::World;
+use crate::process::last_lines;
+
+impl World {
+    /// The events of the namespace and the end of the controller's log, as far as they are about it.
+    pub async fn story(&self) -> String {
+        let mut story = format!("\n--- events in {}\n", self.namespace);
+        match self.api::<Event>().list(&ListParams::default()).await {
+            Err(error) => drop(writeln!(story, "cannot be listed: {error}")),
+            Ok(events) => {
+                for event in events {
+                    let regarding = event.regarding.unwrap_or_default();
+                    let _ = writeln!(
+                        story,
+                        "{} {}/{} {}: {}",
+                        event.type_.unwrap_or_default(),
+                        regarding.kind.unwrap_or_default(),
+                        regarding.name.unwrap_or_default(),
+                        event.reason.unwrap_or_default(),
+                        event.note.unwrap_or_default(),
+                    );
+                }
+            }
+        }
+        let log = self.log();
+        let ours: Vec<&str> = log
+            .lines()
+            .filter(|line| {
+                line.contains(&self.namespace) || !line.contains("\"INFO\"") && !line.contains("\"DEBUG\"")
+            })
+            .collect();
+        let _ = write!(story, "--- the controller's log about it\n{}", last_lines(&ours.join("\n"), 25));
+        story
+    }
+
+    /// What the controller has logged since the scenario began.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.controller.log().get(self.log_begins..).unwrap_or_default().to_owned()
+    }
+}
