@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +23,10 @@ Examples:
     issue-load null --count 1000 --writers 1,4,16,64 --write apply
 
   What a process costs while nothing happens:
-    issue-load idle --for 20s -- external-issuer run --kubeconfig controller.kubeconfig";
+    issue-load idle --for 20s -- external-issuer run --kubeconfig controller.kubeconfig
+
+  A PKI whose answers take 200 ms longer:
+    issue-load delay --listen 127.0.0.1:8201 --to 127.0.0.1:8200 --by 200ms";
 
 /// Creates and approves CertificateRequests for any issuer and measures how fast they become Ready
 #[derive(Debug, Parser)]
@@ -44,6 +48,8 @@ pub enum Command {
     Null(Null),
     /// Start a process, or look at one, and report its memory and CPU time
     Idle(Idle),
+    /// Stand before a PKI and hold its answers back, until Ctrl-C
+    Delay(Delay),
     /// Print reports (files of --json lines) as a Markdown table
     Table(Table),
 }
@@ -161,9 +167,9 @@ pub struct Null {
 pub enum Write {
     /// Server-side apply, as most Rust controllers do
     Apply,
-    /// PUT of the whole object, as client-go's UpdateStatus does
+    /// PUT of the whole object, as client-go's status updates are
     Update,
-    /// JSON merge patch, as controller-runtime's Status().Patch does
+    /// JSON merge patch, as controller-runtime's status patches are
     Merge,
 }
 
@@ -185,6 +191,20 @@ pub struct Idle {
     /// A process to start, and to end with SIGTERM
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// `issue-load delay`.
+#[derive(Clone, Debug, Args)]
+pub struct Delay {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8201")]
+    pub listen: SocketAddr,
+    /// The PKI
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8200")]
+    pub to: String,
+    /// How long each answer is held back
+    #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = duration)]
+    pub by: Duration,
 }
 
 /// `issue-load table`.

@@ -10,6 +10,7 @@
 //! * `request.rs`: what is sent. `api.rs`: sending it.
 //! * `board.rs`: when each request was approved and Ready; `watch.rs` fills it.
 //! * `process.rs`: memory and CPU time of processes. `audit.rs`: who wrote what, from the audit log.
+//! * `delay.rs`: a PKI that answers later.
 //! * `run.rs`: the modes. `report.rs`: the figures. `table.rs`: several reports as a Markdown table.
 //!
 //! It knows no issuer: group, kind and name are flags, so that any two can be measured on the same cluster.
@@ -18,6 +19,7 @@ pub mod api;
 pub mod args;
 pub mod audit;
 pub mod board;
+pub mod delay;
 pub mod error;
 pub mod process;
 pub mod progress;

@@ -153,13 +153,12 @@ impl Issuer {
         let [program, arguments @ ..] = command else {
             return Err(LoadError::Process("no command was given".to_owned()));
         };
-        let (path, kept) = match log {
-            Some(path) => (path.to_owned(), None),
-            None => {
-                let file = tempfile::NamedTempFile::new()
-                    .map_err(LoadError::file("create", std::env::temp_dir()))?;
-                (file.path().to_owned(), Some(file))
-            }
+        let (path, kept) = if let Some(path) = log {
+            (path.to_owned(), None)
+        } else {
+            let file =
+                tempfile::NamedTempFile::new().map_err(LoadError::file("create", std::env::temp_dir()))?;
+            (file.path().to_owned(), Some(file))
         };
         let file = fs::File::create(&path).map_err(LoadError::file("create", &path))?;
         let other = file.try_clone().map_err(LoadError::file("create", &path))?;

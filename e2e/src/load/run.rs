@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::api::{self, Requests};
-use super::args::{Backlog, Command, Common, Idle, Null, Open};
+use super::args::{Backlog, Command, Common, Delay, Idle, Null, Open};
 use super::audit::Mark;
 use super::board::{Approval, Board, Record};
 use super::error::{LoadError, Result};
@@ -20,7 +20,7 @@ use super::process::{Issuer, Watched};
 use super::progress::Progress;
 use super::report::{Issuance, Latency, NullRate, Report, millis, per_second};
 use super::request::{self, Canned, Run};
-use super::{table, watch};
+use super::{delay, table, watch};
 
 /// What a mode came to.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub async fn run(command: &Command) -> Result<Ended> {
         Command::Open(open) => reports(vec![self::open(open).await?], open.common.output.json),
         Command::Null(null) => reports(self::null(null).await?, null.common.output.json),
         Command::Idle(idle) => reports(vec![self::idle(idle).await?], idle.output.json),
+        Command::Delay(delay) => self::delay(delay).await,
         Command::Table(files) => table::render(&files.files).map(Ended::Text),
     }
 }
@@ -410,9 +411,9 @@ async fn null_with(
     let times = counted(writing, writers, progress, "written", count).await?;
     let took = began.elapsed();
     let write = format!("{:?}", null.write).to_lowercase();
-    let mode = format!("null, {writers} writers, {write}");
+    let kind = format!("null, {writers} writers, {write}");
     Ok(Report {
-        label: label(common, &mode),
+        label: label(common, &kind),
         mode: "null".to_owned(),
         count,
         null: Latency::of(times, "write begun").map(|latency| NullRate {
@@ -448,4 +449,14 @@ async fn idle(idle: &Idle) -> Result<Report> {
     }
     let label = idle.output.label.clone().unwrap_or_else(|| "idle".to_owned());
     Ok(Report { label, mode: "idle".to_owned(), processes, ..Report::default() })
+}
+
+async fn delay(delay: &Delay) -> Result<Ended> {
+    let Delay { listen, to, by } = delay;
+    let problem = |error| LoadError::Process(format!("could not listen on {listen}: {error}"));
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(problem)?;
+    tokio::select! {
+        ended = delay::serve(listener, to.clone(), *by) => ended.map_err(problem).map(|()| Ended::Text(String::new())),
+        () = interrupted() => Err(LoadError::Interrupted),
+    }
 }
