@@ -151,7 +151,8 @@ fn tls_problem(error: &rustls::Error) -> String {
         };
     };
     match certificate {
-        Bad::UnknownIssuer => {
+        // A CA of the same name with another key shows as a bad signature.
+        Bad::UnknownIssuer | Bad::BadSignature => {
             "its certificate is signed by a CA that is not trusted: put that CA into tls.caBundle".to_owned()
         }
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {

@@ -213,7 +213,9 @@ struct Auth {
 
 impl Token {
     fn new(text: &str) -> Result<Self, CredentialError> {
-        let mut value = HeaderValue::from_str(text).map_err(|_| CredentialError)?;
+        // A header may hold other bytes, but no token does.
+        let text = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+        let mut value = text.and_then(|text| HeaderValue::from_str(text).ok()).ok_or(CredentialError)?;
         value.set_sensitive(true);
         Ok(Self(value))
     }

@@ -202,7 +202,7 @@ const ANSWERS: &[(u16, &str, &str, &str)] = &[
     (200, "<html>Please log in</html>", "issuer_at_fault", "is the URL that of Vault?"),
     (200, "{}", "issuer_at_fault", "without Vault's data.certificate"),
     (200, r#"{"data":null,"auth":{}}"#, "issuer_at_fault", "without Vault's data.certificate"),
-    (200, r#"{"data":{"certificate":""}}"#, "permanent", "data.certificate: the answer is empty"),
+    (200, r#"{"data":{"certificate":""}}"#, "permanent", "data.certificate: empty"),
     (200, r#"{"data":{"certificate":"garbage"}}"#, "permanent", "data.certificate: "),
     (200, "", "retryable", "empty"),
     (204, "", "retryable", "empty"),
