@@ -182,7 +182,8 @@ impl Admin {
     ) -> Result<Self, BindError> {
         let mut admin = Self { servers: Vec::new(), health: None, metrics: None };
         match (health, metrics) {
-            (Some(health), Some(metrics)) if health == metrics => {
+            // Port 0 is a new port each time: two of them are two.
+            (Some(health), Some(metrics)) if health == metrics && health.port != 0 => {
                 let routes = health_routes(readiness).merge(metrics_routes(exposed));
                 let address = admin.add(HEALTH_FLAG, health, routes).await?;
                 (admin.health, admin.metrics) = (Some(address), Some(address));
@@ -250,7 +251,7 @@ fn health_routes(readiness: Readiness) -> Router {
         .with_state(readiness)
 }
 
-/// `prometheus-client` writes OpenMetrics, the form every Prometheus since 2.5 reads.
+/// `prometheus-client` writes `OpenMetrics`, the form every Prometheus since 2.5 reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 fn metrics_routes(metrics: Arc<Metrics>) -> Router {

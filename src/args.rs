@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use kube::CustomResourceExt as _;
@@ -109,7 +110,7 @@ struct Cli {
 enum CliCommand {
     /// Run the controller
     Run(Box<RunFlags>),
-    /// Print the CustomResourceDefinitions as YAML
+    /// Print the CRDs as YAML
     Crds,
     /// Print the JSON Schema of the PKI's configuration in the ConfigMap
     ConfigSchema,
@@ -127,8 +128,9 @@ Examples:
   On a workstation, one namespace only, everything in the log:
     external-issuer run --kubeconfig ~/.kube/config --watch-namespace team-a \\
         --log-format text --log-level info,external_issuer=debug
-  In a cluster, two replicas, Prometheus on its own port and the kubelet on another:
-    external-issuer run --leader-elect --metrics-bind-address :8080 --health-probe-bind-address :8081";
+  In a cluster, two replicas, one port for Prometheus and the kubelet:
+    external-issuer run --leader-elect --metrics-bind-address :8080 \\
+        --health-probe-bind-address :8080";
 
 #[derive(Debug, clap::Args)]
 #[command(args_override_self = true, after_help = RUN_EXAMPLES)]
@@ -164,7 +166,7 @@ struct RunFlags {
     #[arg(long, value_name = "DURATION", default_value_t = GoDuration(Timing::DEFAULT.retry_period()))]
     leader_elect_retry_period: GoDuration,
 
-    /// Where the ConfigMaps and Secrets of ExternalClusterIssuers are
+    /// Where the ConfigMaps and Secrets of cluster issuers are
     #[arg(long, value_name = "NAMESPACE", default_value = "external-issuer-system", value_parser = namespace)]
     cluster_resource_namespace: String,
 
@@ -180,7 +182,7 @@ struct RunFlags {
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
 
-    /// What to log: a level, or target=level pairs as in "info,external_issuer=debug"
+    /// What to log: a level, or target=level pairs as in "info,kube=debug"
     #[arg(
         long, value_name = "FILTER", default_value = "info", env = "EXTERNAL_ISSUER_LOG", hide_env_values = true,
         value_parser = log_filter
@@ -195,7 +197,7 @@ struct RunFlags {
     events: bool,
 
     /// The kubeconfig file [default: $KUBECONFIG, ~/.kube/config, else the pod's service account]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     kubeconfig: Option<PathBuf>,
 }
 
@@ -315,13 +317,13 @@ mod tests {
         }
     }
 
-    fn elected(namespace: &str) -> Option<LeaderElection> {
-        Some(LeaderElection { namespace: namespace.to_owned(), timing: Timing::DEFAULT })
+    fn elected(namespace: &str) -> LeaderElection {
+        LeaderElection { namespace: namespace.to_owned(), timing: Timing::DEFAULT }
     }
 
     #[test]
     fn every_flag_as_users_of_go_controllers_write_it() {
-        let election = || elected("external-issuer-system");
+        let election = || Some(elected("external-issuer-system"));
         let table: Vec<(&[&str], Config)> = vec![
             (&[], defaults()),
             (&["--metrics-bind-address", "0"], Config { metrics_address: None, ..defaults() }),
@@ -337,17 +339,26 @@ mod tests {
             (&["--leader-elect", "--leader-elect=false"], defaults()),
             (
                 &["--leader-elect", "--leader-election-namespace", "other"],
-                Config { leader_election: elected("other"), ..defaults() },
+                Config { leader_election: Some(elected("other")), ..defaults() },
             ),
             (
-                &["--leader-elect", "--leader-election-namespace", "", "--cluster-resource-namespace", "ours"],
+                &[
+                    "--leader-elect",
+                    "--leader-election-namespace",
+                    "",
+                    "--cluster-resource-namespace",
+                    "ours",
+                ],
                 Config {
-                    leader_election: elected("ours"),
+                    leader_election: Some(elected("ours")),
                     cluster_resource_namespace: "ours".to_owned(),
                     ..defaults()
                 },
             ),
-            (&["--watch-namespace", "team-a"], Config { watch_namespace: Some("team-a".to_owned()), ..defaults() }),
+            (
+                &["--watch-namespace", "team-a"],
+                Config { watch_namespace: Some("team-a".to_owned()), ..defaults() },
+            ),
             (&["--watch-namespace="], defaults()),
             (
                 &["--max-concurrent-requests", "1"],
@@ -390,7 +401,10 @@ mod tests {
             (&["--log-format", "xml"], "text, json"),
             (&["--log-level", "external_issuer=loud"], "write a level such as"),
             (&["--leader-elect-retry-period", "2"], "write hours, minutes and seconds"),
-            (&["--leader-elect-lease-duration", "5s"], "must be longer than --leader-elect-renew-deadline 10s"),
+            (
+                &["--leader-elect-lease-duration", "5s"],
+                "must be longer than --leader-elect-renew-deadline 10s",
+            ),
             (&["--leader-elect-retry-period=9s"], "longer than 1.2 × --leader-elect-retry-period 9s"),
             (&["--no-such-flag"], "--no-such-flag"),
         ];
@@ -409,26 +423,26 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(flags.into_config(file.path()).unwrap().leader_election, elected("in-the-pod"));
+        assert_eq!(flags.into_config(file.path()).unwrap().leader_election, Some(elected("in-the-pod")));
     }
 
     #[test]
     fn help() {
-        let shown = |words: &[&str]| parse(words).unwrap_err().to_string();
-        insta::assert_snapshot!("help", shown(&["external-issuer", "--help"]));
-        insta::assert_snapshot!("help_run", shown(&["external-issuer", "run", "--help"]));
+        // Not the width of whatever terminal the tests run in.
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        insta::assert_snapshot!("help", command.render_long_help().to_string());
+        let run = command.find_subcommand_mut("run").unwrap();
+        insta::assert_snapshot!("help_run", run.render_long_help().to_string());
     }
 
     #[test]
     fn the_crds_are_two_yaml_documents_that_say_what_the_types_say() {
         let text = crds().unwrap();
-        let documents: Vec<serde_json::Value> = text
-            .split("---\n")
-            .skip(1)
-            .map(|document| serde_saphyr::from_str(document).unwrap())
-            .collect();
-        let expected =
-            [ExternalIssuer::crd(), ExternalClusterIssuer::crd()].map(|crd| serde_json::to_value(crd).unwrap());
+        let documents: Vec<serde_json::Value> =
+            text.split("---\n").skip(1).map(|document| serde_saphyr::from_str(document).unwrap()).collect();
+        let expected = [ExternalIssuer::crd(), ExternalClusterIssuer::crd()]
+            .map(|crd| serde_json::to_value(crd).unwrap());
         assert_eq!(documents, expected);
     }
 }

@@ -73,7 +73,7 @@ impl Metrics {
         Arc::new(Self { registry, ..metrics })
     }
 
-    /// The OpenMetrics text.
+    /// The `OpenMetrics` text.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();

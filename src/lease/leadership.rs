@@ -32,7 +32,7 @@ enum View {
 }
 
 /// Longer than any process lives.
-const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(30 * 365 * 24);
 
 impl Leadership {
     /// Without an election: this process leads, always.
@@ -80,7 +80,7 @@ impl Leadership {
             && state.clone().wait_for(State::leads).await.is_err()
         {
             // The elector is gone, and with it every prospect.
-            future::pending().await
+            future::pending::<()>().await;
         }
     }
 

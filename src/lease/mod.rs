@@ -143,7 +143,7 @@ impl Timing {
     /// How long a renewal is good for, from before it was sent: the lease less a tenth, for two monotonic
     /// clocks that do not run alike and for what lies between a check and the act.
     fn validity(&self) -> Duration {
-        self.lease_duration - self.lease_duration / 10
+        self.lease_duration.mul_f64(0.9)
     }
 }
 

@@ -52,12 +52,15 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// The Lease in an answer: none if there is none, or for a write, if it was in conflict.
+type Found = Option<Lease>;
+
 struct Contender {
     identity: String,
     /// Its wall clock's error; one that stands still is among them.
     skew: i64,
     stands_still: bool,
-    arriving: Option<Option<Lease>>,
+    arriving: Option<Found>,
     seen: Option<Seen>,
     valid_until: Option<Instant>,
 }
@@ -68,7 +71,7 @@ struct Write {
     sent: Instant,
     claims: bool,
     /// What the API server said: the stored Lease, or a conflict.
-    answer: Option<Option<Lease>>,
+    answer: Option<Found>,
 }
 
 struct World {
@@ -141,8 +144,7 @@ impl World {
             Event::Arrive { who } => {
                 let contender = &mut self.contenders[who];
                 let Some(lease) = contender.arriving.take() else { return };
-                contender.seen =
-                    lease.map(|lease| Seen::observed(contender.seen.as_ref(), lease, self.now));
+                contender.seen = lease.map(|lease| Seen::observed(contender.seen.as_ref(), lease, self.now));
             }
             Event::Send { who } => self.send(who),
             Event::Commit { which } => self.commit(which),
@@ -156,7 +158,9 @@ impl World {
             Event::Crash { who } => self.contenders[who] = self.born(),
             Event::Release { who } => {
                 let contender = &self.contenders[who];
-                if let Some(seen) = contender.seen.as_ref().filter(|seen| seen.is_held_by(&contender.identity)) {
+                if let Some(seen) =
+                    contender.seen.as_ref().filter(|seen| seen.is_held_by(&contender.identity))
+                {
                     let lease = seen.released(self.wall(contender));
                     let by = contender.identity.clone();
                     self.network.push(Write { by, lease, sent: self.now, claims: false, answer: None });
@@ -300,9 +304,11 @@ fn each_rule_left_out_lets_two_lead() {
         pass(5_000),
         vec![Event::Send { who: 1 }, Event::Commit { which: 0 }, Event::Answer { which: 0 }],
     ];
-    for (omission, events) in
-        [(Omission::Guard, &guard[..]), (Omission::OwnClock, &own_clock[..]), (Omission::FromSending, &late[..])]
-    {
+    for (omission, events) in [
+        (Omission::Guard, &guard[..]),
+        (Omission::OwnClock, &own_clock[..]),
+        (Omission::FromSending, &late[..]),
+    ] {
         assert_eq!(most_leaders(None, events), 1);
         assert_eq!(most_leaders(Some(omission), events), 2);
     }

@@ -1,0 +1,59 @@
+# The list of commands. Each is a script or a plain cargo command that works without just.
+
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "external-issuer/target")
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Show the main job on a local control plane, step by step
+show:
+    scripts/show.sh
+
+# Build everything
+build:
+    cargo build --workspace --all-targets
+
+# Run all tests: the workspace's, then the local suite
+test:
+    scripts/test.sh
+
+# Run the workspace's tests only; arguments go to cargo test
+unit *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# Check the layers: who imports what, and what the program links
+layering:
+    cargo test -p external-issuer --test layering
+
+# Run the suite on a local control plane
+e2e-local *ARGS:
+    scripts/e2e-local.sh {{ARGS}}
+
+# Clippy and shellcheck
+lint:
+    scripts/lint.sh
+
+# Format
+fmt:
+    cargo fmt --all
+
+# Check licences, sources and banned crates
+deny:
+    scripts/deny.sh
+
+# Write the generated files anew: CRDs, JSON Schema
+golden:
+    scripts/golden.sh
+
+# Fail if a generated file is not up to date
+golden-check:
+    scripts/golden.sh --check
+
+# Fuzz each target for some seconds
+fuzz SECONDS="60" *TARGETS:
+    scripts/fuzz.sh {{SECONDS}} {{TARGETS}}
+
+# Everything that CI runs
+ci:
+    .ci/run
