@@ -3,6 +3,7 @@
 //! The arm of the real OpenBao needs the `bao` binary (see [`openbao`]); without it the arm says so and passes,
 //! unless `EXTERNAL_ISSUER_REQUIRE_OPENBAO=1`.
 
+#[cfg(test)]
 mod signer_vault {
     pub(crate) mod openbao;
     pub(crate) mod scenarios;

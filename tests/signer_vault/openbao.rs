@@ -39,7 +39,7 @@ pub(crate) fn start() -> Result<OpenBao, String> {
     let started = lines.any(|line| line.unwrap().contains("Development mode should NOT be used"));
     // Nobody reads on, so what it says later must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    let server = Server::new(&format!("http://127.0.0.1:{port}"), "root");
+    let server = Server::new(&format!("http://127.0.0.1:{port}"), "root", None);
     let bao = OpenBao { child, server };
     assert!(started, "bao ended before it listened");
     Ok(bao)

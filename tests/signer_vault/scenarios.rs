@@ -28,26 +28,25 @@ pub(crate) async fn all(server: &Server) {
 }
 
 async fn prepare(server: &Server) {
-    server.write("sys/mounts/pki", json!({"type": "pki", "config": {"max_lease_ttl": "87600h"}})).await;
+    server.write("sys/mounts/team", json!({"type": "pki", "config": {"max_lease_ttl": "87600h"}})).await;
     server.write("sys/mounts/empty", json!({"type": "pki"})).await;
     let root = json!({"common_name": "Root", "ttl": "87600h", "key_type": "ec"});
-    server.write("pki/root/generate/internal", root).await;
+    server.write("team/root/generate/internal", root).await;
     let open = json!({
         "allow_any_name": true, "enforce_hostnames": false, "allow_ip_sans": true, "allowed_uri_sans": ["*"],
         "allowed_other_sans": ["*"], "key_type": "any", "require_cn": false, "max_ttl": "720h",
     });
-    server.write("pki/roles/open", open.clone()).await;
+    server.write("team/roles/open", open.clone()).await;
     server.write("empty/roles/open", open.clone()).await;
     let mut beside = open;
     beside["use_csr_sans"] = false.into();
     beside["use_csr_common_name"] = false.into();
-    beside["cn_validations"] = json!(["disabled"]);
-    server.write("pki/roles/beside", beside).await;
+    server.write("team/roles/beside", beside).await;
     let strict = json!({
         "allowed_domains": ["example.com"], "allow_subdomains": true, "allow_ip_sans": false, "key_type": "ec",
     });
-    server.write("pki/roles/strict", strict).await;
-    let policy = r#"path "pki/sign/open" { capabilities = ["update"] }"#;
+    server.write("team/roles/strict", strict).await;
+    let policy = r#"path "team/sign/open" { capabilities = ["update"] }"#;
     server.write("sys/policies/acl/signer", json!({"policy": policy})).await;
 }
 
@@ -125,7 +124,7 @@ fn unhealthy(health: Health) -> (UnhealthyReason, String) {
 }
 
 async fn every_kind_of_key_and_name_is_signed(server: &Server) {
-    let signer = server.signer("pki/sign/open", server.root_token());
+    let signer = server.signer("team/sign/open", server.root_token());
     assert_eq!(signer.check().await, Ok(()));
     let names = [plain_names(), vec![other_name()]].concat();
     for algorithm in KeyAlgorithm::ALL {
@@ -137,7 +136,7 @@ async fn every_kind_of_key_and_name_is_signed(server: &Server) {
 }
 
 async fn a_role_that_does_not_trust_the_csr_gets_the_names_beside_it(server: &Server) {
-    let signer = server.signer("pki/sign/beside", server.root_token());
+    let signer = server.signer("team/sign/beside", server.root_token());
     let names = [plain_names(), vec![GeneralName::Uri("spiffe://example.com/a,b".into())]].concat();
     let plain = order(csr(KeyAlgorithm::EcdsaP256, "web.example.com", &names));
     let chain = judged(&plain, &Tolerance::default(), signed(&*signer, &plain).await).unwrap();
@@ -154,7 +153,7 @@ async fn a_role_that_does_not_trust_the_csr_gets_the_names_beside_it(server: &Se
 }
 
 async fn sign_verbatim_gives_the_usages_asked_for(server: &Server) {
-    let signer = server.signer("pki/sign-verbatim", server.root_token());
+    let signer = server.signer("team/sign-verbatim", server.root_token());
     assert_eq!(signer.check().await, Ok(()));
     let exact = Tolerance { usages: UsageTolerance::Exact, ..Tolerance::default() };
     for words in [
@@ -170,13 +169,13 @@ async fn sign_verbatim_gives_the_usages_asked_for(server: &Server) {
 
 async fn a_role_that_clips_gives_less(server: &Server) {
     let order = Order { duration: Duration::from_hours(24 * 365), ..web() };
-    let answer = signed(&*server.signer("pki/sign/open", server.root_token()), &order).await;
+    let answer = signed(&*server.signer("team/sign/open", server.root_token()), &order).await;
     let leaf = judged(&order, &Tolerance::default(), answer).unwrap().leaf;
     assert_eq!(leaf.not_after().duration_since(leaf.not_before()).as_hours(), 720);
 }
 
 async fn what_a_role_forbids_is_permanent(server: &Server) {
-    let signer = server.signer("pki/sign/strict", server.root_token());
+    let signer = server.signer("team/sign/strict", server.root_token());
     let dns = |name: &str| vec![GeneralName::Dns(name.into())];
     let ip = [dns("web.example.com"), vec![GeneralName::Ip("10.0.0.1".parse().unwrap())]].concat();
     for (csr, expected) in [
@@ -200,7 +199,7 @@ async fn what_a_role_forbids_is_permanent(server: &Server) {
         let (word, message) = refused(&*signer, &order(csr)).await;
         assert_eq!(word, "permanent", "{message}");
         assert!(
-            message.starts_with("Vault refused pki/sign/strict: ") && message.contains(expected),
+            message.starts_with("Vault refused team/sign/strict: ") && message.contains(expected),
             "{message}"
         );
     }
@@ -209,12 +208,12 @@ async fn what_a_role_forbids_is_permanent(server: &Server) {
 async fn what_is_not_there_is_the_issuers_fault(server: &Server) {
     let token = json!({"method": "token"});
     for (path, namespace, expected) in [
-        ("pki/sign/nope", None, "unknown role: nope"),
+        ("team/sign/nope", None, "unknown role: nope"),
         ("nopki/sign/open", None, "no handler for route"),
         ("empty/sign/open", None, "no default issuer currently configured"),
-        ("pki/issuer/nope/sign/open", None, "unable to find PKI issuer for reference: nope"),
-        ("pki/sign-verbatim/nope", None, "unknown role: nope"),
-        ("pki/sign/open", Some("nope"), "namespace not found"),
+        ("team/issuer/nope/sign/open", None, "unable to find PKI issuer for reference: nope"),
+        ("team/sign-verbatim/nope", None, "unknown role: nope"),
+        ("team/sign/open", Some("nope"), "namespace not found"),
     ] {
         let signer = server.signer_with(path, &token, namespace, server.root_token());
         let (word, message) = refused(&*signer, &web()).await;
@@ -231,10 +230,10 @@ async fn a_bad_token_is_told_from_a_poor_one(server: &Server) {
     let poorest = server.token(&["nothing"]).await;
     for (token, expected) in [
         ("s.nonsense", "the token is refused (permission denied)"),
-        (&poor, "a policy must have: path \"pki/sign/open\" { capabilities = [\"update\"] }"),
-        (&poorest, "a policy must have: path \"pki/sign/open\" { capabilities = [\"update\"] }"),
+        (&poor, "a policy must have: path \"team/sign/open\" { capabilities = [\"update\"] }"),
+        (&poorest, "a policy must have: path \"team/sign/open\" { capabilities = [\"update\"] }"),
     ] {
-        let signer = server.signer("pki/sign/open", token);
+        let signer = server.signer("team/sign/open", token);
         let (word, message) = refused(&*signer, &web()).await;
         assert_eq!(word, "issuer_at_fault", "{message}");
         assert!(message.contains("permission denied") && !message.contains(token), "{message}");
@@ -245,7 +244,7 @@ async fn a_bad_token_is_told_from_a_poor_one(server: &Server) {
 }
 
 async fn update_on_the_signing_path_is_enough(server: &Server) {
-    let signer = server.signer("pki/sign/open", &server.token(&["signer"]).await);
+    let signer = server.signer("team/sign/open", &server.token(&["signer"]).await);
     assert_eq!(signer.check().await, Ok(()));
     signed(&*signer, &web()).await;
 }
@@ -257,21 +256,21 @@ async fn an_app_role_logs_in_and_again(server: &Server) {
     let secret = server.write("auth/approle/role/r/secret-id", json!({})).await;
     let auth = json!({"method": "appRole", "roleId": role_id});
     let secret_id = secret["data"]["secret_id"].as_str().unwrap();
-    let signer = server.signer_with("pki/sign/open", &auth, None, secret_id);
+    let signer = server.signer_with("team/sign/open", &auth, None, secret_id);
     assert_eq!(signer.check().await, Ok(()));
     signed(&*signer, &web()).await;
 
     // Its token ends before its time; the next request gets another.
-    server.write("sys/leases/revoke-prefix/auth/approle/login", json!({})).await;
+    server.revoke_all_tokens().await;
     signed(&*signer, &web()).await;
-    server.write("sys/leases/revoke-prefix/auth/approle/login", json!({})).await;
+    server.revoke_all_tokens().await;
     assert_eq!(signer.check().await, Ok(()));
 }
 
 async fn a_wrong_secret_id_is_refused(server: &Server) {
     let role_id = server.read("auth/approle/role/r/role-id").await["data"]["role_id"].clone();
     let auth = json!({"method": "appRole", "roleId": role_id});
-    let signer = server.signer_with("pki/sign/open", &auth, None, "canary");
+    let signer = server.signer_with("team/sign/open", &auth, None, "canary");
     let (word, message) = refused(&*signer, &web()).await;
     assert_eq!(word, "issuer_at_fault", "{message}");
     // Ten checks more do not lock the role.
@@ -279,7 +278,7 @@ async fn a_wrong_secret_id_is_refused(server: &Server) {
         assert_eq!(unhealthy(signer.check().await).0, UnhealthyReason::CredentialsRefused);
     }
     let right = server.write("auth/approle/role/r/secret-id", json!({})).await["data"]["secret_id"].clone();
-    let corrected = server.signer_with("pki/sign/open", &auth, None, right.as_str().unwrap());
+    let corrected = server.signer_with("team/sign/open", &auth, None, right.as_str().unwrap());
     assert_eq!(corrected.check().await, Ok(()));
     let (reason, message) = unhealthy(signer.check().await);
     assert_eq!(reason, UnhealthyReason::CredentialsRefused);
@@ -290,16 +289,16 @@ async fn a_wrong_secret_id_is_refused(server: &Server) {
 
     let auth = json!({"method": "appRole", "roleId": "x", "mountPath": "nope"});
     let (reason, message) =
-        unhealthy(server.signer_with("pki/sign/open", &auth, None, "canary").check().await);
+        unhealthy(server.signer_with("team/sign/open", &auth, None, "canary").check().await);
     assert_eq!(reason, UnhealthyReason::CredentialsRefused);
     assert!(message.contains("no AppRole method is mounted there"), "{message}");
 }
 
 async fn a_sealed_server_may_be_unsealed(server: &Server) {
-    server.write("sys/seal", json!({})).await;
-    let signer = server.signer("pki/sign/open", server.root_token());
+    server.seal().await;
+    let signer = server.signer("team/sign/open", server.root_token());
     let (word, message) = refused(&*signer, &web()).await;
-    assert_eq!((word, message.as_str()), ("retryable", "Vault refused pki/sign/open: Vault is sealed"));
+    assert_eq!((word, message.as_str()), ("retryable", "Vault refused team/sign/open: Vault is sealed"));
     let (reason, message) = unhealthy(signer.check().await);
     assert_eq!(
         (reason, message.as_str()),

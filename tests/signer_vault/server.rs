@@ -13,18 +13,20 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-/// The server, with a token that may do everything.
+/// The server, with a token that may do everything; with a control port if it is the mock.
 pub(crate) struct Server {
     url: PkiUrl,
     root: String,
     http: HttpClient,
+    control: Option<PkiUrl>,
 }
 
 impl Server {
-    pub(crate) fn new(url: &str, root: &str) -> Self {
+    pub(crate) fn new(url: &str, root: &str, control: Option<&str>) -> Self {
         let url = PkiUrl::parse(url).unwrap();
         let http = HttpClient::new(&url, &TlsConfig::default(), Duration::from_secs(30)).unwrap();
-        Self { url, root: root.to_owned(), http }
+        let control = control.map(|url| PkiUrl::parse(url).unwrap());
+        Self { url, root: root.to_owned(), http, control }
     }
 
     /// Writes as the administrator. Panics when it is refused.
@@ -57,6 +59,31 @@ impl Server {
     pub(crate) async fn token(&self, policies: &[&str]) -> String {
         let body = json!({"policies": policies, "no_default_policy": true, "ttl": "1h"});
         self.write("auth/token/create", body).await["auth"]["client_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Revokes every token but the root's.
+    pub(crate) async fn revoke_all_tokens(&self) {
+        let list = Method::from_bytes(b"LIST").unwrap();
+        let (_, accessors) = self.call(list, "auth/token/accessors", None).await;
+        let own = self.read("auth/token/lookup-self").await["data"]["accessor"].clone();
+        for accessor in
+            accessors["data"]["keys"].as_array().unwrap().iter().filter(|accessor| **accessor != own)
+        {
+            self.write("auth/token/revoke-accessor", json!({"accessor": accessor})).await;
+        }
+    }
+
+    /// Seals it, for good.
+    pub(crate) async fn seal(&self) {
+        let Some(control) = &self.control else {
+            self.write("sys/seal", json!({})).await;
+            return;
+        };
+        let (url, body) = (control.join("faults"), Some(br#"{"kind":"sealed"}"#.to_vec()));
+        let headers = HeaderMap::new();
+        let call = Call { operation: "seal the mock", method: Method::POST, url, headers, body };
+        let reply = self.http.send(call).await.unwrap();
+        assert!(reply.status.is_success(), "{reply:?}");
     }
 
     pub(crate) fn root_token(&self) -> &str {

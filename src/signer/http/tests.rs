@@ -84,7 +84,7 @@ async fn an_endless_answer_ends_at_the_limit() {
     let (told, written) = mpsc::channel();
     let server = Scripted::new(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
-        let chunk = [b"10000\r\n".as_slice(), &[b'x'; 65536], b"\r\n"].concat();
+        let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 65536], b"\r\n"].concat();
         let sent =
             std::iter::repeat_with(|| stream.write_all(&chunk)).take(16 * 1024).take_while(Result::is_ok);
         told.send(sent.count() * 65536).unwrap();

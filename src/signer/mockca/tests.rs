@@ -208,7 +208,7 @@ async fn a_ca_near_its_end_is_unhealthy_and_past_it_signs_nothing() {
 fn a_users_ca_is_read_or_refused_exactly() {
     let now = clock().now();
     let key = SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-    let key_pem = key.to_pkcs8_pem().unwrap().to_string();
+    let key_pem = key.to_pkcs8_pem().unwrap();
     let root = Authority::self_signed(
         key,
         &CaProfile {
