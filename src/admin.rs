@@ -17,6 +17,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{StatusCode, header};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -83,7 +84,13 @@ impl BindAddress {
 ///
 /// Declare the gates before the server starts; one that is declared later closes `/readyz` again.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, bool>>>);
+pub struct Readiness(Arc<Gates>);
+
+#[derive(Debug, Default)]
+struct Gates {
+    open: Mutex<BTreeMap<&'static str, bool>>,
+    changed: Notify,
+}
 
 impl Readiness {
     /// Without gates: ready.
@@ -105,8 +112,19 @@ impl Readiness {
         self.gates().values().all(|open| *open)
     }
 
+    /// Waits until every gate is open.
+    pub async fn ready(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.is_ready() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     fn gates(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As Kubernetes' own `/readyz?verbose` answers: a line for each gate, then the verdict.
@@ -145,6 +163,7 @@ impl Gate {
 
     fn set(&self, open: bool) {
         self.readiness.gates().insert(self.name, open);
+        self.readiness.0.changed.notify_waiters();
     }
 }
 
@@ -327,6 +346,21 @@ mod tests {
     fn parts(answer: &str) -> (&str, &str) {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap(), body)
+    }
+
+    #[tokio::test]
+    async fn readiness_can_be_waited_for() {
+        let readiness = Readiness::new();
+        let (one, two) = (readiness.gate("one"), readiness.gate("two"));
+        let waiting = tokio::spawn({
+            let readiness = readiness.clone();
+            async move { readiness.ready().await }
+        });
+        one.open();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        two.open();
+        waiting.await.unwrap();
     }
 
     #[tokio::test]

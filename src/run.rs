@@ -28,7 +28,7 @@ use crate::controller::queue::queue;
 use crate::controller::references::References;
 use crate::controller::request::RequestReconciler;
 use crate::controller::status::StatusWriter;
-use crate::controller::store::Requests;
+use crate::controller::store::{Requests, Serves};
 use crate::controller::watch::{self, IssuerWatch};
 use crate::lease::{self, Elector, LEASE_NAME, Leadership, Settings};
 use crate::metrics::Metrics;
@@ -107,8 +107,13 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
         readiness.gate("externalissuers"),
         watch_namespace.is_none().then(|| readiness.gate("externalclusterissuers")),
     );
-    let admin =
-        Admin::bind(health_address.as_ref(), metrics_address.as_ref(), readiness, Arc::clone(&metrics)).await?;
+    let admin = Admin::bind(
+        health_address.as_ref(),
+        metrics_address.as_ref(),
+        readiness.clone(),
+        Arc::clone(&metrics),
+    )
+    .await?;
     if let Some(address) = admin.health_address() {
         tracing::info!(%address, "serving /livez, /readyz and /healthz");
     }
@@ -138,13 +143,15 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     };
 
     let (events, event_writer) = if events {
-        let (events, writer) = Events::new(client.clone(), Arc::clone(&clock), &identity, Arc::clone(&metrics));
+        let (events, writer) =
+            Events::new(client.clone(), Arc::clone(&clock), &identity, Arc::clone(&metrics));
         (events, Some(writer))
     } else {
         (Events::off(Arc::clone(&clock), Arc::clone(&metrics)), None)
     };
     let writer_task = event_writer.map(|writer| tokio::spawn(writer.run()));
-    let requests = Arc::new(Requests::default());
+    let serves = if watch_namespace.is_some() { Serves::Namespaced } else { Serves::Both };
+    let requests = Arc::new(Requests::new(serves));
     let issuers = Arc::new(Issuers::default());
     let (request_queue, request_work) = queue();
     let (issuer_queue, issuer_work) = queue();
@@ -152,7 +159,11 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     let status = StatusWriter::new(client.clone(), Arc::clone(&metrics));
     let request_reconciler = RequestReconciler {
         client: client.clone(),
-        load: Loader { requests: Arc::clone(&requests), issuers: Arc::clone(&issuers), clock: Arc::clone(&clock) },
+        load: Loader {
+            requests: Arc::clone(&requests),
+            issuers: Arc::clone(&issuers),
+            clock: Arc::clone(&clock),
+        },
         status: status.clone(),
         events: events.clone(),
         queue: request_queue.clone(),
@@ -195,8 +206,9 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     }
     watching.spawn(async move { watches.namespaced(client, watch_namespace.as_deref(), issuer_gate).await });
 
+    // A request that is decided before its issuer was listed would be told that there is none.
     tokio::select! {
-        () = leadership.acquired() => {}
+        () = async { leadership.acquired().await; readiness.ready().await } => {}
         () = stop.cancelled() => {}
     }
     metrics.leader(leadership.is_leader());
@@ -208,8 +220,12 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
             let request_work = request_work.run(max_concurrent_requests, stop.clone(), observe, move |key| {
                 request_reconciler.clone().reconcile(key)
             });
-            let issuer_work =
-                issuer_work.run(ISSUERS_AT_ONCE, stop, |_, _| (), move |key| issuer_reconciler.clone().reconcile(key));
+            let issuer_work = issuer_work.run(
+                ISSUERS_AT_ONCE,
+                stop,
+                |_, _| (),
+                move |key| issuer_reconciler.clone().reconcile(key),
+            );
             tokio::join!(request_work, issuer_work);
         }
     };
@@ -224,7 +240,10 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
         let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
     }
     after_work.cancel();
-    let _ = tokio::time::timeout(Duration::from_secs(5), async { while background.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), async {
+        while background.join_next().await.is_some() {}
+    })
+    .await;
     tracing::info!("stopped");
     ended
 }

@@ -154,7 +154,9 @@ mod tests {
 
     #[test]
     fn reads_what_go_reads() {
-        for (text, seconds) in [("2160h0m0s", 7_776_000), ("1.5h", 5_400), ("90s", 90), ("1h30m", 5_400), ("0", 0)] {
+        for (text, seconds) in
+            [("2160h0m0s", 7_776_000), ("1.5h", 5_400), ("90s", 90), ("1h30m", 5_400), ("0", 0)]
+        {
             assert_eq!(text.parse::<GoDuration>().unwrap(), GoDuration::from_secs(seconds), "{text}");
         }
     }

@@ -6,7 +6,9 @@ pub mod conditions;
 pub mod duration;
 pub mod issuer;
 
-pub use certificate_request::{CertificateRequest, CertificateRequestSpec, CertificateRequestStatus, IssuerReference};
+pub use certificate_request::{
+    CertificateRequest, CertificateRequestSpec, CertificateRequestStatus, IssuerReference,
+};
 pub use duration::GoDuration;
 pub use issuer::{
     ExternalClusterIssuer, ExternalIssuer, IssuerKey, IssuerKind, IssuerSpec, IssuerStatus, SignerType,

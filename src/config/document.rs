@@ -7,7 +7,11 @@ use crate::api::GoDuration;
 
 /// The PKI's configuration.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a mapping that begins with the PKI's type, such as \"type: vault\""
+)]
 pub(super) struct Document {
     /// Which product the PKI is.
     #[serde(rename = "type")]
@@ -152,7 +156,7 @@ pub(super) enum UsagesDocument {
 
 /// A duration, or `any`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a duration such as \"1h\", or \"any\"")]
+#[serde(untagged, expecting = "must be a duration such as \"1h\", or \"any\"")]
 pub(super) enum LongerBy {
     /// No bound.
     Any(AnyWord),

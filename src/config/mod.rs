@@ -99,7 +99,8 @@ impl Patience {
             max_retry: or(spec.max_retry_duration, default.max_retry),
             poll_interval: or(spec.poll_interval, default.poll_interval).max(Self::LEAST),
             request_timeout: or(spec.request_timeout, default.request_timeout).max(Self::LEAST),
-            health_check_interval: or(spec.health_check_interval, default.health_check_interval).max(Self::LEAST),
+            health_check_interval: or(spec.health_check_interval, default.health_check_interval)
+                .max(Self::LEAST),
         }
     }
 }

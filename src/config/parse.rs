@@ -43,7 +43,7 @@ pub fn parse(text: &str) -> Result<PkiConfig, ConfigError> {
         return Err(ConfigError::TooLong);
     }
     let value: Value =
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax(first_line(&error.render())))?;
+        serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax(complaint(&error.render())))?;
     let document: Document = serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
         field(if path == "." { "document" } else { &path }, bounded(&error.inner().to_string()))
@@ -96,7 +96,9 @@ fn read_auth(auth: VaultAuthDocument) -> Result<VaultAuth, ConfigError> {
 fn read_tls(tls: document::TlsDocument) -> Result<TlsConfig, ConfigError> {
     let ca_bundle = match tls.ca_bundle {
         None => Vec::new(),
-        Some(text) => x509::bundle::read_certificates(text.as_bytes()).map_err(|error| field("tls.caBundle", error))?,
+        Some(text) => {
+            x509::bundle::read_certificates(text.as_bytes()).map_err(|error| field("tls.caBundle", error))?
+        }
     };
     let min_version = match tls.min_version {
         None | Some(document::MinVersion::V1_2) => TlsVersion::V1_2,
@@ -135,12 +137,19 @@ fn read_tolerance(tolerance: &document::ToleranceDocument) -> x509::Tolerance {
     }
 }
 
-fn first_line(text: &str) -> String {
-    bounded(text.lines().next().unwrap_or_default())
+/// The YAML reader's complaint: place and problem, without its advice to programmers and the excerpt below.
+fn complaint(rendered: &str) -> String {
+    let line = rendered.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    bounded(line.split(", set ").next().unwrap_or(line))
 }
 
 /// Messages go into conditions and events; a hostile document must not make them long.
 fn bounded(text: &str) -> String {
     const MAX: usize = 300;
-    if text.chars().count() <= MAX { text.to_owned() } else { text.chars().take(MAX).chain(['…']).collect() }
+    if text.chars().count() <= MAX {
+        text.to_owned()
+    } else {
+        text.chars().take(MAX).chain(['…']).collect()
+    }
 }

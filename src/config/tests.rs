@@ -43,7 +43,10 @@ fn a_json_document_is_read() {
                 url: PkiUrl::parse("https://vault.example.com:8200").unwrap(),
                 path: VaultPath::parse("pki_int/sign-verbatim").unwrap(),
                 namespace: None,
-                auth: VaultAuth::AppRole { role_id: "a1b2c3".to_owned(), mount_path: "approle-ci".to_owned() },
+                auth: VaultAuth::AppRole {
+                    role_id: "a1b2c3".to_owned(),
+                    mount_path: "approle-ci".to_owned()
+                },
             }),
             tls: TlsConfig { ca_bundle: Vec::new(), min_version: TlsVersion::V1_3 },
             tolerance: Tolerance {

@@ -26,7 +26,8 @@ pub enum UrlError {
 impl PkiUrl {
     /// Reads an address.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let mut url = reqwest::Url::parse(text.trim()).map_err(|error| UrlError::Malformed(error.to_string()))?;
+        let mut url =
+            reqwest::Url::parse(text.trim()).map_err(|error| UrlError::Malformed(error.to_string()))?;
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
             return Err(UrlError::Scheme);
         }

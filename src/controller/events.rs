@@ -44,7 +44,12 @@ pub struct EventWriter {
 impl Events {
     /// Events are made and written.
     #[must_use]
-    pub fn new(client: Client, clock: SharedClock, instance: &str, metrics: Arc<Metrics>) -> (Self, EventWriter) {
+    pub fn new(
+        client: Client,
+        clock: SharedClock,
+        instance: &str,
+        metrics: Arc<Metrics>,
+    ) -> (Self, EventWriter) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let writer = EventWriter { receiver, client, metrics: Arc::clone(&metrics) };
         (Self { sender: Some(sender), clock, instance: instance.into(), metrics }, writer)
@@ -120,7 +125,11 @@ fn event(regarding: ObjectReference, action: &str, notice: &Notice, now: Timesta
     Event {
         metadata: ObjectMeta {
             // A name of an object may be as long as a name can be.
-            name: Some(format!("{}.{:x}", name.get(..name.floor_char_boundary(200)).unwrap_or_default(), now.as_nanosecond())),
+            name: Some(format!(
+                "{}.{:x}",
+                name.get(..name.floor_char_boundary(200)).unwrap_or_default(),
+                now.as_nanosecond()
+            )),
             namespace: Some(regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),
             ..ObjectMeta::default()
         },

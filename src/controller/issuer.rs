@@ -140,9 +140,11 @@ impl IssuerReconciler {
         let built = match &recipe.ingredients {
             Ingredients::Pki { config, credential } => {
                 let credential =
-                    credential.as_deref().map(SecretText::from_bytes).transpose().map_err(|problem| Unready {
-                        reason: "CredentialUnusable",
-                        message: format!("the credential in the Secret of spec.authSecretRef {problem}"),
+                    credential.as_deref().map(SecretText::from_bytes).transpose().map_err(|problem| {
+                        Unready {
+                            reason: "CredentialUnusable",
+                            message: format!("the credential in the Secret of spec.authSecretRef {problem}"),
+                        }
                     })?;
                 self.registry.pki(config, credential, patience)
             }
@@ -194,7 +196,7 @@ impl IssuerReconciler {
             issuer = %issuer.key,
             ready = conclusion.ready,
             reason,
-            message = conclusion.message,
+            note = conclusion.message,
             "the issuer's status moved"
         );
         let notice = Notice {

@@ -62,7 +62,8 @@ impl Loader {
             return None;
         }
         let issuer = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace);
-        let (issuer, signer) = issuer.map_or((IssuerView::Missing, None), |issuer| self.issuers.view(&issuer));
+        let (issuer, signer) =
+            issuer.map_or((IssuerView::Missing, None), |issuer| self.issuers.view(&issuer));
         Some(Loaded { now: self.clock.now(), jitter: jitter(), request, memory, live, issuer, signer })
     }
 }

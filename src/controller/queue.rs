@@ -202,13 +202,18 @@ mod tests {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn({
             let (gate, shutdown) = (Arc::clone(&gate), shutdown.clone());
-            work.run(FOUR, shutdown, |_, _| (), move |key| {
-                let (gate, started) = (Arc::clone(&gate), started.clone());
-                async move {
-                    started.send(key).unwrap();
-                    gate.acquire().await.unwrap().forget();
-                }
-            })
+            work.run(
+                FOUR,
+                shutdown,
+                |_, _| (),
+                move |key| {
+                    let (gate, started) = (Arc::clone(&gate), started.clone());
+                    async move {
+                        started.send(key).unwrap();
+                        gate.acquire().await.unwrap().forget();
+                    }
+                },
+            )
         });
         queue.now(7);
         assert_eq!(starts.recv().await, Some(7));
@@ -230,10 +235,15 @@ mod tests {
         let (started, mut starts) = unbounded_channel();
         let begin = Instant::now();
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(work.run(FOUR, shutdown.clone(), |_, _| (), move |key| {
-            let started = started.clone();
-            async move { started.send((key, begin.elapsed().as_secs())).unwrap() }
-        }));
+        let task = tokio::spawn(work.run(
+            FOUR,
+            shutdown.clone(),
+            |_, _| (),
+            move |key| {
+                let started = started.clone();
+                async move { started.send((key, begin.elapsed().as_secs())).unwrap() }
+            },
+        ));
         queue.after(1, Duration::from_secs(5));
         queue.after(1, Duration::from_secs(50));
         queue.after(2, Duration::from_secs(10));
@@ -253,15 +263,20 @@ mod tests {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn({
             let most = Arc::clone(&most);
-            work.run(FOUR, shutdown.clone(), |_, _| (), move |_| {
-                let (now, most, done) = (Arc::clone(&now), Arc::clone(&most), done.clone());
-                async move {
-                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                    now.fetch_sub(1, Ordering::SeqCst);
-                    done.send(()).unwrap();
-                }
-            })
+            work.run(
+                FOUR,
+                shutdown.clone(),
+                |_, _| (),
+                move |_| {
+                    let (now, most, done) = (Arc::clone(&now), Arc::clone(&most), done.clone());
+                    async move {
+                        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                        now.fetch_sub(1, Ordering::SeqCst);
+                        done.send(()).unwrap();
+                    }
+                },
+            )
         });
         for key in 0..100 {
             queue.now(key);
@@ -280,13 +295,18 @@ mod tests {
         let (started, mut starts) = unbounded_channel();
         let begin = Instant::now();
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(work.run(FOUR, shutdown.clone(), |_, _| (), move |key| {
-            let started = started.clone();
-            async move {
-                started.send((key, begin.elapsed().as_secs())).unwrap();
-                assert!(key != 1 || begin.elapsed() >= AFTER_PANIC, "on purpose");
-            }
-        }));
+        let task = tokio::spawn(work.run(
+            FOUR,
+            shutdown.clone(),
+            |_, _| (),
+            move |key| {
+                let started = started.clone();
+                async move {
+                    started.send((key, begin.elapsed().as_secs())).unwrap();
+                    assert!(key != 1 || begin.elapsed() >= AFTER_PANIC, "on purpose");
+                }
+            },
+        ));
         queue.now(1);
         assert_eq!(starts.recv().await, Some((1, 0)));
         queue.now(2);

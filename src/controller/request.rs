@@ -50,7 +50,8 @@ impl RequestReconciler {
     /// Decides about a request and does it.
     pub async fn reconcile(self, key: RequestKey) {
         // Twice at most: a request that is to be signed is read live first, unless an event just brought it.
-        while let Some(loaded) = self.load.request(&key) {
+        for _ in 0..2 {
+            let Some(loaded) = self.load.request(&key) else { return };
             match decide(&loaded.snapshot()) {
                 Action::Ignore(_) => return,
                 Action::Wait { until, notice } => {
@@ -81,7 +82,7 @@ impl RequestReconciler {
         }
     }
 
-    /// Reads a request from the API server into the store. Returns whether it is there.
+    /// Reads a request from the API server into the store, as the newest there is. Returns whether it is there.
     async fn read(&self, key: &RequestKey) -> bool {
         let api: Api<CertificateRequest> = Api::namespaced(self.client.clone(), &key.namespace);
         match api.get_opt(&key.name).await {
@@ -150,11 +151,18 @@ impl RequestReconciler {
 
     /// Brings an outcome home: concluded and written until it is there, or until the request is finished
     /// without it. A certificate in hand is not given up for an API server that is away.
-    async fn conclude(&self, key: &RequestKey, issuer: &IssuerKey, step: &Step, outcome: &Outcome, took: Duration) {
+    async fn conclude(
+        &self,
+        key: &RequestKey,
+        issuer: &IssuerKey,
+        step: &Step,
+        outcome: &Outcome,
+        took: Duration,
+    ) {
         let mut refusals = 0;
         let mut failures = 0;
         loop {
-            let Some(loaded) = self.load.request(key) else { return self.lost(key, step, outcome) };
+            let Some(loaded) = self.load.request(key) else { return self.lost(key, issuer, step, outcome) };
             let Conclusion { write, next, suspect_issuer } = conclude(&loaded.snapshot(), step, outcome);
             if let Some((patch, notice)) = write {
                 match self.status.request(&loaded.request, &patch).await {
@@ -163,11 +171,11 @@ impl RequestReconciler {
                         if self.read_until_known(key).await {
                             continue;
                         }
-                        return self.lost(key, step, outcome);
+                        return self.lost(key, issuer, step, outcome);
                     }
                     Err(WriteError::Gone) => {
                         self.load.requests.gone(key);
-                        return self.lost(key, step, outcome);
+                        return self.lost(key, issuer, step, outcome);
                     }
                     Err(WriteError::Refused(error)) if refusals < REFUSALS => {
                         refusals += 1;
@@ -178,17 +186,18 @@ impl RequestReconciler {
                     Err(WriteError::Refused(error)) => {
                         tracing::error!(request = %key, %error, "the API server keeps refusing the status");
                         self.queue.after(key.clone(), Duration::from_secs(300));
-                        return self.lost(key, step, outcome);
+                        return self.lost(key, issuer, step, outcome);
                     }
                     Err(WriteError::Failed(error)) => {
                         tracing::warn!(request = %key, %error, "the PKI's answer could not be written; trying again");
-                        tokio::time::sleep(retry::delay(failures, loaded.jitter, None).min(API_RETRY * 6)).await;
+                        tokio::time::sleep(retry::delay(failures, loaded.jitter, None).min(API_RETRY * 6))
+                            .await;
                         failures += 1;
                         continue;
                     }
                 }
             } else if matches!(next, Next::Done) {
-                return self.lost(key, step, outcome);
+                return self.lost(key, issuer, step, outcome);
             }
             if suspect_issuer {
                 self.issuers.now(issuer.clone());
@@ -218,7 +227,14 @@ impl RequestReconciler {
         }
     }
 
-    fn schedule(&self, key: &RequestKey, request: &CertificateRequest, next: Next, issuer: &IssuerKey, now: Timestamp) {
+    fn schedule(
+        &self,
+        key: &RequestKey,
+        request: &CertificateRequest,
+        next: Next,
+        issuer: &IssuerKey,
+        now: Timestamp,
+    ) {
         match next {
             Next::Done => {}
             Next::Retry(at) => {
@@ -239,7 +255,12 @@ impl RequestReconciler {
         }
     }
 
-    fn remember(&self, key: &RequestKey, request: &CertificateRequest, change: impl FnOnce(&mut crate::decide::Memory)) {
+    fn remember(
+        &self,
+        key: &RequestKey,
+        request: &CertificateRequest,
+        change: impl FnOnce(&mut crate::decide::Memory),
+    ) {
         self.load.requests.remember(key, request.metadata.uid.as_deref().unwrap_or_default(), change);
     }
 
@@ -255,9 +276,8 @@ impl RequestReconciler {
     ) {
         let now = self.load.clock.now();
         let approved = judged.condition(APPROVED).and_then(|condition| condition.last_transition_time);
-        let since_approval = approved
-            .and_then(|then| Duration::try_from(now.duration_since(then)).ok())
-            .unwrap_or_default();
+        let since_approval =
+            approved.and_then(|then| Duration::try_from(now.duration_since(then)).ok()).unwrap_or_default();
         self.load.requests.read(key, written);
         self.events.request(judged, "Sign", notice);
         let reason = patch.ready_reason().to_owned();
@@ -267,7 +287,7 @@ impl RequestReconciler {
                 uid = judged.metadata.uid.as_deref().unwrap_or_default(),
                 %issuer,
                 reason,
-                message = notice.message,
+                note = notice.message,
                 pki_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
                 since_approval_s = since_approval.as_secs(),
                 "the request's status moved"
@@ -285,8 +305,9 @@ impl RequestReconciler {
     }
 
     /// An answer that found no request to land on. If it was a certificate, the PKI issued it for nothing.
-    fn lost(&self, key: &RequestKey, step: &Step, outcome: &Outcome) {
+    fn lost(&self, key: &RequestKey, issuer: &IssuerKey, step: &Step, outcome: &Outcome) {
         if let Outcome::Issued(answer) = outcome {
+            self.metrics.duplicate_issued(issuer);
             let serial = answer.certificates.first().map(x509::Certificate::serial_hex).unwrap_or_default();
             let uid = &step.order.request.uid;
             tracing::warn!(request = %key, uid, serial, "a certificate was issued for a request that is gone or finished");

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::api::{CertificateRequest, IssuerKey};
+use crate::api::{CertificateRequest, IssuerKey, IssuerKind};
 use crate::decide::Memory;
 use crate::decide::request::is_finished;
 
@@ -50,8 +50,20 @@ pub struct Entry {
 }
 
 /// The store.
-#[derive(Debug, Default)]
-pub struct Requests(Mutex<Inner>);
+#[derive(Debug)]
+pub struct Requests {
+    serves: Serves,
+    inner: Mutex<Inner>,
+}
+
+/// Whose requests this process serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Those of both kinds of issuer.
+    Both,
+    /// Those of the namespaced kind alone: with one namespace to watch, cluster issuers are another's business.
+    Namespaced,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -61,9 +73,15 @@ struct Inner {
 }
 
 impl Requests {
+    /// An empty store.
+    #[must_use]
+    pub fn new(serves: Serves) -> Self {
+        Self { serves, inner: Mutex::default() }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Every method leaves the maps whole at every point where it could panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The watch begins to list anew.
@@ -87,7 +105,9 @@ impl Requests {
         if let Some(listed) = &mut inner.listed {
             listed.insert(key.clone());
         }
-        let ours = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace).is_some();
+        let issuer = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace);
+        let ours =
+            issuer.is_some_and(|issuer| self.serves == Serves::Both || issuer.kind == IssuerKind::Issuer);
         if !ours || is_finished(&request) {
             inner.entries.remove(&key);
             return None;
@@ -102,12 +122,8 @@ impl Requests {
                 entry.request = Arc::new(request);
             }
             _ => {
-                let entry = Entry {
-                    request: Arc::new(request),
-                    memory: Memory::default(),
-                    live,
-                    concluded: false,
-                };
+                let entry =
+                    Entry { request: Arc::new(request), memory: Memory::default(), live, concluded: false };
                 inner.entries.insert(key.clone(), entry);
             }
         }
@@ -133,6 +149,8 @@ impl Requests {
         if entry.request.metadata.uid != request.metadata.uid {
             entry.memory = Memory::default();
         } else if is_older(&request, &entry.request) {
+            // The watch was quicker than our read: what it brought is newer still.
+            entry.live = true;
             return;
         }
         slim(&mut request);
@@ -209,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_finished_or_foreign_request_costs_nothing() {
-        let store = Requests::default();
+        let store = Requests::new(Serves::Both);
         assert_eq!(store.seen(request("u", 1, "Pending"), true), Some(key()));
         assert_eq!(store.seen(request("u", 2, "Issued"), true), None);
         assert!(store.entry(&key()).is_none());
@@ -220,8 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn with_one_namespace_to_watch_cluster_issuers_are_not_served() {
+        let store = Requests::new(Serves::Namespaced);
+        let mut cluster = request("u", 1, "Pending");
+        cluster.spec.issuer_ref.kind = "ExternalClusterIssuer".to_owned();
+        assert_eq!(store.seen(cluster, true), None);
+        assert_eq!(store.seen(request("u", 2, "Pending"), true), Some(key()));
+    }
+
+    #[test]
     fn an_event_that_was_on_its_way_does_not_wake_a_request_we_finished() {
-        let store = Requests::default();
+        let store = Requests::new(Serves::Both);
         store.seen(request("u", 1, "Pending"), true);
         store.read(&key(), request("u", 3, "Issued"));
         assert_eq!(store.seen(request("u", 2, "Pending"), true), None);
@@ -232,7 +259,7 @@ mod tests {
 
     #[test]
     fn time_does_not_run_backwards() {
-        let store = Requests::default();
+        let store = Requests::new(Serves::Both);
         store.seen(request("u", 5, "Pending"), true);
         assert_eq!(store.seen(request("u", 4, ""), true), None);
         assert_eq!(store.entry(&key()).unwrap().request.metadata.resource_version.as_deref(), Some("5"));
@@ -240,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_name_used_again_is_a_new_request() {
-        let store = Requests::default();
+        let store = Requests::new(Serves::Both);
         store.seen(request("old", 5, "Pending"), true);
         store.remember(&key(), "old", |memory| memory.failures = 3);
         store.seen(request("new", 9, "Pending"), true);
@@ -251,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_a_new_list_does_not_name_is_gone() {
-        let store = Requests::default();
+        let store = Requests::new(Serves::Both);
         store.seen(request("u", 5, "Pending"), true);
         store.list_begins();
         store.list_ends();
@@ -264,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_no_decision_looks_at_is_dropped() {
-        let store = Requests::default();
+        let store = Requests::new(Serves::Both);
         store.seen(request("u", 5, "Pending"), true);
         let entry = store.entry(&key()).unwrap();
         assert_eq!((&entry.request.metadata.labels, &entry.request.metadata.managed_fields), (&None, &None));

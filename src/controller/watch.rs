@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::runtime::watcher::{self, Event};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
@@ -157,8 +157,12 @@ fn tell(resource: &str, error: &watcher::Error) {
         _ => 0,
     };
     match code {
-        403 => tracing::error!(resource, %error, "no permission to watch; apply the ClusterRole of the controller"),
-        404 => tracing::error!(resource, %error, "the API server does not know the resource; install its CRD"),
+        403 => {
+            tracing::error!(resource, %error, "no permission to watch; apply the ClusterRole of the controller")
+        }
+        404 => {
+            tracing::error!(resource, %error, "the API server does not know the resource; install its CRD")
+        }
         // Watches end all the time: by time-out, by restarts of the API server, by compaction.
         410 => tracing::debug!(resource, %error, "the watch fell behind; listing anew"),
         _ => tracing::warn!(resource, %error, "the watch was interrupted; it is made anew"),

@@ -70,7 +70,8 @@ fn issued(snapshot: &RequestSnapshot<'_>, step: &Step, answer: &Answer) -> Concl
     match judge(snapshot, step, answer) {
         Ok(chain) => {
             let leaf = &chain.leaf;
-            let message = format!("certificate issued: serial {}, valid until {}", leaf.serial_hex(), leaf.not_after());
+            let message =
+                format!("certificate issued: serial {}, valid until {}", leaf.serial_hex(), leaf.not_after());
             let patch = StatusPatch::issued(
                 snapshot.request,
                 snapshot.now,

@@ -129,7 +129,11 @@ impl fmt::Debug for Ingredients {
 ///
 /// The boundary is here: a namespaced issuer refers to its own namespace alone, a cluster issuer to the cluster
 /// resource namespace alone; anything else is an error and is never read.
-pub fn references(key: &IssuerKey, spec: &IssuerSpec, cluster_namespace: &str) -> Result<Vec<Reference>, Unready> {
+pub fn references(
+    key: &IssuerKey,
+    spec: &IssuerSpec,
+    cluster_namespace: &str,
+) -> Result<Vec<Reference>, Unready> {
     let own = key.namespace.as_deref().unwrap_or(cluster_namespace);
     let refer = |field: &str, kind, name: &str, namespace: Option<&str>| {
         if let Some(other) = namespace.filter(|namespace| *namespace != own) {
@@ -137,7 +141,10 @@ pub fn references(key: &IssuerKey, spec: &IssuerSpec, cluster_namespace: &str) -
                 Some(_) => "an ExternalIssuer reads its own namespace only".to_owned(),
                 None => format!("an ExternalClusterIssuer reads the cluster resource namespace {own} only"),
             };
-            return Err(unready("NamespaceNotAllowed", format!("spec.{field} names namespace {other}: {rule}")));
+            return Err(unready(
+                "NamespaceNotAllowed",
+                format!("spec.{field} names namespace {other}: {rule}"),
+            ));
         }
         Ok(Reference { kind, namespace: own.to_owned(), name: name.to_owned() })
     };
@@ -168,7 +175,8 @@ pub fn plan(
     match spec.signer_type {
         SignerType::MockCa => plan_mockca(spec, of_kind(ReferenceKind::Secret), content),
         SignerType::Pki => {
-            let (Some(config_ref), Some(reference)) = (&spec.config_ref, of_kind(ReferenceKind::ConfigMap)) else {
+            let (Some(config_ref), Some(reference)) = (&spec.config_ref, of_kind(ReferenceKind::ConfigMap))
+            else {
                 return Err(unready("ConfigRefMissing", "signerType pki needs spec.configRef"));
             };
             let text = entry(reference, &config_ref.key, &content(reference))?;
@@ -240,7 +248,9 @@ fn entry(reference: &Reference, key: &str, content: &Content) -> Result<Vec<u8>,
     match content {
         Content::Loading => Err(unready("Loading", format!("reading {reference}"))),
         Content::Absent => Err(unready(not_found, format!("{reference} does not exist; waiting for it"))),
-        Content::Unreadable(why) => Err(unready("NotReadable", tidy(&format!("{reference} cannot be read: {why}")))),
+        Content::Unreadable(why) => {
+            Err(unready("NotReadable", tidy(&format!("{reference} cannot be read: {why}"))))
+        }
         Content::Present(data) => data.get(key).cloned().ok_or_else(|| {
             let there: Vec<&str> = data.keys().map(String::as_str).take(10).collect();
             let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
@@ -302,9 +312,16 @@ pub fn conclude(
         Checked::Asked { config_hash, health: Err(unhealthy) } => {
             // A PKI that is away is looked for more often than a healthy one, since requests wait for it.
             let wait = delay(failures, jitter, unhealthy.retry_after);
-            let wait = wait.min(patience.health_check_interval.max(unhealthy.retry_after.unwrap_or_default()));
+            let wait =
+                wait.min(patience.health_check_interval.max(unhealthy.retry_after.unwrap_or_default()));
             let message = tidy(&unhealthy.message);
-            (false, UnhealthyReason::as_str(unhealthy.reason), message, Some(config_hash.clone()), Some(after(now, wait)))
+            (
+                false,
+                UnhealthyReason::as_str(unhealthy.reason),
+                message,
+                Some(config_hash.clone()),
+                Some(after(now, wait)),
+            )
         }
     };
     let asked = config_hash.is_some();

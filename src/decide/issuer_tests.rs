@@ -89,7 +89,9 @@ fn each_thing_that_is_missing_has_its_reason() {
         planned(&json!({"signerType": "mockca", "mockca": {"caSecretRef": {"name": "ca"}}}), &map, &secret),
     ]
     .into_iter()
-    .map(|plan| plan.map(|_| "planned".to_owned()).unwrap_or_else(|no| format!("{}: {}", no.reason, no.message)))
+    .map(|plan| {
+        plan.map(|_| "planned".to_owned()).unwrap_or_else(|no| format!("{}: {}", no.reason, no.message))
+    })
     .collect();
     insta::assert_snapshot!(told.join("\n"));
     assert!(!told.concat().contains("canary"));
@@ -97,7 +99,8 @@ fn each_thing_that_is_missing_has_its_reason() {
 
 #[test]
 fn a_recipe_never_shows_its_credential() {
-    let recipe = planned(&pki(), &present(&[("pki.yaml", CONFIG)]), &present(&[("token", "hvs.canary")])).unwrap();
+    let recipe =
+        planned(&pki(), &present(&[("pki.yaml", CONFIG)]), &present(&[("token", "hvs.canary")])).unwrap();
     assert!(!format!("{recipe:?}").contains("canary"));
     let Ingredients::Pki { credential, .. } = recipe.ingredients else { panic!() };
     assert_eq!(credential.as_deref(), Some(b"hvs.canary".as_slice()));

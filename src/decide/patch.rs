@@ -5,9 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::api::CertificateRequest;
 use crate::api::certificate_request::{INVALID_REQUEST, READY};
 use crate::api::conditions::{Condition, ConditionStatus, truncated};
-use crate::api::CertificateRequest;
 use crate::signer::outcome::Handle;
 
 /// The condition that keeps when retries began: its transition time. Ours alone.
@@ -62,8 +62,14 @@ pub(super) struct Keep {
 
 impl StatusPatch {
     /// Pending, for this reason.
-    pub(super) fn pending(request: &CertificateRequest, now: Timestamp, message: String, keep: &Keep) -> Self {
-        let mut conditions = vec![condition(request, now, READY, ConditionStatus::False, reason::PENDING, message)];
+    pub(super) fn pending(
+        request: &CertificateRequest,
+        now: Timestamp,
+        message: String,
+        keep: &Keep,
+    ) -> Self {
+        let mut conditions =
+            vec![condition(request, now, READY, ConditionStatus::False, reason::PENDING, message)];
         if keep.retrying {
             let text = "transitionTime is when retries began".to_owned();
             conditions.push(condition(request, now, RETRYING, ConditionStatus::True, "RetryableError", text));
@@ -76,7 +82,12 @@ impl StatusPatch {
     }
 
     /// Failed for good. `invalid` says that no issuer could ever sign it.
-    pub(super) fn failed(request: &CertificateRequest, now: Timestamp, message: String, invalid: bool) -> Self {
+    pub(super) fn failed(
+        request: &CertificateRequest,
+        now: Timestamp,
+        message: String,
+        invalid: bool,
+    ) -> Self {
         let mut conditions =
             vec![condition(request, now, READY, ConditionStatus::False, reason::FAILED, message.clone())];
         if invalid {

@@ -102,7 +102,10 @@ pub(super) fn standing(snapshot: &RequestSnapshot<'_>) -> Result<IssuerKey, Acti
     if Condition::is_true(request.conditions(), DENIED) {
         let patch = StatusPatch::denied(request, snapshot.now);
         let message = "an approval controller denied the request; it will not be signed".to_owned();
-        return Err(Action::Write { patch, notice: Notice { warning: true, reason: reason::DENIED, message } });
+        return Err(Action::Write {
+            patch,
+            notice: Notice { warning: true, reason: reason::DENIED, message },
+        });
     }
     Ok(issuer)
 }
@@ -218,6 +221,7 @@ pub(super) fn order(request: &CertificateRequest) -> Result<Order, String> {
 
 /// When retries must end: `max_retry` after the first one, or after `now` if this is the first.
 pub(super) fn retry_deadline(snapshot: &RequestSnapshot<'_>, max_retry: Duration) -> Timestamp {
-    let since = retrying_since(snapshot.request).unwrap_or_else(|| crate::api::conditions::truncated(snapshot.now));
+    let since =
+        retrying_since(snapshot.request).unwrap_or_else(|| crate::api::conditions::truncated(snapshot.now));
     super::retry::after(since, max_retry)
 }

@@ -98,10 +98,12 @@ fn a_denied_request_is_told_so_even_without_an_issuer() {
 
 #[test]
 fn without_approval_it_waits_and_after_a_while_says_what_to_do() {
-    let unapproved = |made: &str| request(|object| {
-        object["status"] = json!({});
-        object["metadata"]["creationTimestamp"] = json!(made);
-    });
+    let unapproved = |made: &str| {
+        request(|object| {
+            object["status"] = json!({});
+            object["metadata"]["creationTimestamp"] = json!(made);
+        })
+    };
     let fresh = unapproved("2026-03-01T11:59:50Z");
     let Action::Wait { until: Some(until), notice: None } = decided(&fresh, ready()) else { panic!() };
     assert_eq!(until, now() + SignedDuration::from_secs(10));

@@ -55,7 +55,12 @@ impl Cases {
             Authority::self_signed(SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap(), &profile).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let request = |key: &rcgen::KeyPair, name: &str| {
-            rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().serialize_request(key).unwrap().pem().unwrap()
+            rcgen::CertificateParams::new(vec![name.to_owned()])
+                .unwrap()
+                .serialize_request(key)
+                .unwrap()
+                .pem()
+                .unwrap()
         };
         let issue = |csr: &str, from: Timestamp, to: Timestamp| {
             let leaf = LeafProfile {
@@ -186,7 +191,10 @@ fn issuer() -> impl Strategy<Value = IssuerView> {
 }
 
 fn terms() -> Terms {
-    Terms { patience: Patience { max_retry: Duration::from_secs(3600), ..Patience::default() }, ..Terms::default() }
+    Terms {
+        patience: Patience { max_retry: Duration::from_secs(3600), ..Patience::default() },
+        ..Terms::default()
+    }
 }
 
 fn ready() -> IssuerView {
@@ -338,7 +346,8 @@ proptest! {
             prop_assert!(world.has(APPROVED) && !world.has(DENIED));
         }
         if ours(&world.request) && world.has(DENIED) {
-            prop_assert!(matches!(decide(&world.snapshot()), Action::Ignore(_) | Action::Write { .. }));
+            let left_alone = matches!(decide(&world.snapshot()), Action::Ignore(_) | Action::Write { .. });
+            prop_assert!(left_alone);
         }
     }
 
@@ -517,8 +526,19 @@ fn the_properties_see_every_case() {
         *seen.entry(word).or_default() += 1;
     }
     let kinds = [
-        "not ours", "deleting", "finished", "wait", "write", "poll", "submit", "issued", "failed", "denied",
-        "retry later", "poll later", "done",
+        "not ours",
+        "deleting",
+        "finished",
+        "wait",
+        "write",
+        "poll",
+        "submit",
+        "issued",
+        "failed",
+        "denied",
+        "retry later",
+        "poll later",
+        "done",
     ];
     for kind in kinds {
         assert!(seen.get(kind).is_some_and(|count| *count >= 5), "{kind} is too rare: {seen:?}");

@@ -1,8 +1,9 @@
 //! The backend against a scripted server: what is sent, what each answer means, how logins are spent.
 
-use std::io::Write as _;
+mod checks;
+mod logins;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,8 +11,8 @@ use x509::{Csr, KeyType, Usages};
 
 use super::*;
 use crate::config::{PkiUrl, TlsConfig, VaultAuth};
+use crate::signer::RequestIdentity;
 use crate::signer::http::scripted::{self, Request, Scripted};
-use crate::signer::{RequestIdentity, Unhealthy, UnhealthyReason};
 
 const CANARY: &str = "hvs.canary";
 
@@ -237,202 +238,6 @@ async fn the_users_own_token_is_not_tried_twice() {
     let outcome = with_token(&server).submit(&order(recorded().1)).await;
     assert_eq!(outcome.as_str(), "issuer_at_fault");
     assert_eq!(server.lines(), ["POST /v1/pki/sign/web"]);
-}
-
-/// A Vault with AppRole that gives tokens `t1`, `t2`, … and signs for those that `good` likes.
-fn app_role_server(good: impl Fn(&str) -> bool + Send + Sync + 'static) -> Scripted {
-    let logins = AtomicUsize::new(0);
-    let signed = recorded().0;
-    Scripted::answering(move |request: &Request| match request.line() {
-        "POST /v1/auth/approle/login" => {
-            let login = logins.fetch_add(1, SeqCst) + 1;
-            let auth =
-                json!({"client_token": format!("t{login}"), "lease_duration": 1200, "renewable": true});
-            scripted::json(200, &json!({"data": null, "auth": auth}).to_string())
-        }
-        "POST /v1/pki/sign/web" => {
-            let token = request.head.lines().find_map(|line| line.strip_prefix("x-vault-token: ")).unwrap();
-            if good(token) {
-                scripted::json(200, &signed)
-            } else {
-                scripted::json(403, r#"{"errors":["permission denied"]}"#)
-            }
-        }
-        other => panic!("{other}"),
-    })
-}
-
-const LOGIN: &str = "POST /v1/auth/approle/login";
-const SIGN: &str = "POST /v1/pki/sign/web";
-
-#[tokio::test]
-async fn a_login_serves_many_requests() {
-    let server = app_role_server(|_| true);
-    let signer = signer(&server.url, "pki/sign/web", app_role());
-    let order = order(recorded().1);
-    let outcomes = futures::future::join_all((0..20).map(|_| signer.submit(&order))).await;
-    assert!(outcomes.iter().all(|outcome| outcome.as_str() == "issued"));
-    let lines = server.lines();
-    assert_eq!(lines.iter().filter(|line| *line == LOGIN).count(), 1, "{lines:?}");
-
-    let body: Value = serde_json::from_str(&server.requests()[0].body).unwrap();
-    assert_eq!(body, json!({"role_id": "the-role", "secret_id": CANARY}));
-    discreet(&signer);
-}
-
-#[tokio::test]
-async fn a_token_that_ended_early_is_replaced_once() {
-    let server = app_role_server(|token| token == "t2");
-    let signer = signer(&server.url, "pki/sign/web", app_role());
-    assert_eq!(signer.submit(&order(recorded().1)).await.as_str(), "issued");
-    assert_eq!(signer.submit(&order(recorded().1)).await.as_str(), "issued");
-    assert_eq!(server.lines(), [LOGIN, SIGN, LOGIN, SIGN, SIGN]);
-}
-
-#[tokio::test]
-async fn a_token_that_may_never_sign_is_the_issuers_fault() {
-    let server = app_role_server(|_| false);
-    let outcome = signer(&server.url, "pki/sign/web", app_role()).submit(&order(recorded().1)).await;
-    assert_eq!(discreet(outcome).as_str(), "issuer_at_fault");
-    assert_eq!(server.lines(), [LOGIN, SIGN, LOGIN, SIGN]);
-}
-
-#[tokio::test]
-async fn a_refused_login_is_shared_by_all_who_waited_for_it() {
-    let server = Scripted::answering(|_| scripted::json(400, r#"{"errors":["invalid role or secret ID"]}"#));
-    let signer = signer(&server.url, "pki/sign/web", app_role());
-    let order = order(recorded().1);
-    let outcomes = futures::future::join_all((0..20).map(|_| signer.submit(&order))).await;
-    let message = "Vault refused auth/approle/login: invalid role or secret ID; correct the credential, or the \
-                   policies it has in Vault";
-    let expected = Outcome::IssuerAtFault { message: message.into() };
-    assert!(outcomes.iter().all(|outcome| *outcome == expected), "{outcomes:?}");
-    // Whoever comes soon after shares it too: a fifth refusal would lock the role.
-    assert_eq!(signer.submit(&order).await, expected);
-    assert_eq!(server.lines(), [LOGIN]);
-}
-
-#[tokio::test]
-async fn a_login_that_failed_for_now_is_tried_again() {
-    let server = Scripted::answering(|_| scripted::json(503, r#"{"errors":["Vault is sealed"]}"#));
-    let signer = signer(&server.url, "pki/sign/web", app_role());
-    for _ in 0..2 {
-        assert_eq!(signer.submit(&order(recorded().1)).await.as_str(), "retryable");
-    }
-    assert_eq!(server.lines(), [LOGIN, LOGIN]);
-}
-
-#[tokio::test]
-async fn a_login_page_gives_no_token() {
-    let server = Scripted::answering(|_| scripted::answer(200, "content-type: text/html\r\n", "<html>"));
-    let health = signer(&server.url, "pki/sign/web", app_role()).submit(&order(recorded().1)).await;
-    let Outcome::IssuerAtFault { message } = health else { panic!("{health:?}") };
-    assert!(
-        message.contains("HTTP 200 with text/html without a token: is the URL that of Vault?"),
-        "{message}"
-    );
-}
-
-const HEALTHY: &str = r#"{"initialized":true,"sealed":false,"standby":false,"version":"2.7.2"}"#;
-const NO_CSR: &str = r#"{"errors":["\"csr\" is empty"]}"#;
-
-/// Checks against a Vault that answers `sys/health`, the signing path and `lookup-self` so.
-async fn check(
-    health: (u16, &'static str),
-    sign: (u16, &'static str),
-    lookup: (u16, &'static str),
-) -> Health {
-    let server = Scripted::new(move |request, stream| {
-        let (status, body) = match request.line() {
-            "GET /v1/sys/health" => {
-                assert!(!request.head.to_lowercase().contains("x-vault-namespace"), "{}", request.head);
-                assert!(!request.head.contains(CANARY), "{}", request.head);
-                health
-            }
-            "POST /v1/pki/sign/web" => {
-                assert_eq!(request.body, "{}");
-                sign
-            }
-            "GET /v1/auth/token/lookup-self" => lookup,
-            other => panic!("{other}"),
-        };
-        stream.write_all(&scripted::json(status, body)).unwrap();
-    });
-    discreet(with_token(&server).check().await)
-}
-
-fn problem(health: Health) -> (UnhealthyReason, String) {
-    let Unhealthy { reason, message, .. } = health.unwrap_err();
-    (reason, message)
-}
-
-#[tokio::test]
-async fn a_vault_that_misses_the_csr_is_healthy() {
-    for health in [(200, HEALTHY), (429, HEALTHY), (472, HEALTHY), (473, HEALTHY)] {
-        assert_eq!(check(health, (400, NO_CSR), (200, "{}")).await, Ok(()), "{health:?}");
-    }
-}
-
-#[tokio::test]
-async fn every_ailment_has_its_reason() {
-    use UnhealthyReason::{ConfigurationRefused, CredentialsRefused, Unavailable};
-    const DENIED: &str = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
-    const BAD_TOKEN: &str = r#"{"errors":["permission denied"]}"#;
-    let fine = (200, HEALTHY);
-    let unused = (500, "");
-    let policy = "a policy must have: path \"pki/sign/web\" { capabilities = [\"update\"] }";
-    for (health, sign, lookup, reason, piece) in [
-        ((503, r#"{"initialized":true,"sealed":true}"#), unused, unused, Unavailable, "Vault is sealed"),
-        (
-            (501, r#"{"initialized":false,"sealed":true}"#),
-            unused,
-            unused,
-            Unavailable,
-            "Vault is not initialised",
-        ),
-        ((502, "<html>"), unused, unused, Unavailable, "HTTP 502"),
-        ((200, "<html>"), unused, unused, ConfigurationRefused, "is the URL that of Vault?"),
-        ((404, "<html>"), unused, unused, ConfigurationRefused, "is the URL that of Vault?"),
-        (
-            fine,
-            (400, r#"{"errors":["unknown role: web"]}"#),
-            unused,
-            ConfigurationRefused,
-            "unknown role: web",
-        ),
-        (fine, (404, r#"{"errors":["no handler for route"]}"#), unused, ConfigurationRefused, "no handler"),
-        (
-            fine,
-            (500, r#"{"errors":["no default issuer currently configured"]}"#),
-            unused,
-            ConfigurationRefused,
-            "no default",
-        ),
-        (fine, (200, "{}"), unused, ConfigurationRefused, "to a request without a CSR"),
-        (fine, (503, r#"{"errors":["Vault is sealed"]}"#), unused, Unavailable, "sealed"),
-        (
-            fine,
-            (403, BAD_TOKEN),
-            (403, BAD_TOKEN),
-            CredentialsRefused,
-            "the token is refused (permission denied)",
-        ),
-        (fine, (403, DENIED), (200, "{}"), CredentialsRefused, policy),
-        (fine, (403, DENIED), (403, DENIED), CredentialsRefused, policy),
-        (fine, (403, DENIED), unused, CredentialsRefused, ": permission denied; correct the credential"),
-    ] {
-        let (found, message) = problem(check(health, sign, lookup).await);
-        assert_eq!(found, reason, "{message}");
-        assert!(message.contains(piece), "{message}");
-    }
-}
-
-#[tokio::test]
-async fn a_server_that_is_not_there_is_unreachable() {
-    let url = PkiUrl::parse("http://127.0.0.1:1").unwrap();
-    let (reason, message) = problem(signer(&url, "pki/sign/web", VaultAuth::Token).check().await);
-    assert_eq!(reason, UnhealthyReason::Unreachable);
-    assert_eq!(message, "could not check Vault's health at 127.0.0.1:1: connection refused");
 }
 
 #[tokio::test]
