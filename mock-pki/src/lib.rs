@@ -1,1 +1,32 @@
-//! placeholder
+//! mock-pki: a PKI that clients cannot tell from the real product, and that misbehaves on demand.
+//!
+//! ```text
+//! client ──> listener ──> fault plan ──> face (vault) ──> ledger ──> fault spoils the answer ──> client
+//! test ────> control port: ledger, journal, faults, reset
+//! ```
+//!
+//! A face is a folder (`vault/`): routes, wire types and error texts of one product, shared with nobody, least of
+//! all with the controller that is tested against it. What faces share is in `store`: one clock, one
+//! ledger, one journal, one CA hierarchy. Everything is in memory.
+//!
+//! As a library: [`server::start`] runs it inside a test on free ports; with the feature `client`,
+//! `client::Control` speaks to the control port.
+
+mod admin;
+pub mod args;
+mod ca;
+pub mod clock;
+#[cfg(feature = "client")]
+pub mod client;
+mod connection;
+mod fault;
+pub mod journal;
+pub mod ledger;
+mod random;
+pub mod server;
+mod store;
+mod sync;
+mod tls;
+mod vault;
+
+pub use fault::{Fault, Installed};

@@ -55,6 +55,21 @@ impl Authority {
         Self::new(vec![certificate], key)
     }
 
+    /// A root whose certificate says what a [`LeafProfile`] says; its subject is [`Subject::Der`].
+    ///
+    /// # Errors
+    /// As [`Authority::self_signed`].
+    pub fn self_signed_as(key: SigningKey, profile: &LeafProfile, extra: Vec<Extra>) -> Result<Self, CaError> {
+        let id = key_id(key.spki_der())?;
+        let subject = match &profile.subject {
+            Subject::Der(name) => name.as_slice(),
+            Subject::FromCsr => EMPTY_NAME,
+        };
+        let requested = Requested { subject_der: subject, spki_der: key.spki_der(), subject_alt_names: None };
+        let certificate = certificate(&key, subject, &id, &requested, profile, extra)?;
+        Self::new(vec![certificate], key)
+    }
+
     /// An authority below this one.
     ///
     /// # Errors
@@ -141,30 +156,8 @@ impl Authority {
         if leaf.is_ca {
             self.may_sign_cas()?;
         }
-        let subject = match &leaf.subject {
-            Subject::FromCsr => requested.subject_der,
-            Subject::Der(name) => name,
-        };
-        let sans = match &leaf.subject_alt_names {
-            Sans::FromCsr => requested.subject_alt_names,
-            Sans::Der(names) => Some(names.as_slice()),
-            Sans::None => None,
-        };
-        let mut extensions =
-            Extensions::of_leaf(leaf, requested.spki_der, &self.key_id, sans, subject == EMPTY_NAME)?;
-        extra.into_iter().try_for_each(|extra| extensions.push(extra))?;
-        let tbs = TbsCertificate {
-            version: V3,
-            serial: UintRef::new(leaf.serial.as_bytes())?,
-            signature: AnyRef::try_from(self.key.signature_algorithm())?,
-            issuer: AnyRef::try_from(self.certificate().map_or(EMPTY_NAME, Certificate::subject_der))?,
-            validity: Validity { not_before: time(leaf.not_before)?, not_after: time(leaf.not_after)? },
-            subject: AnyRef::try_from(subject)?,
-            spki: AnyRef::try_from(requested.spki_der)?,
-            extensions: extensions.into_inner(),
-        };
-        let der = self.key.sign_and_assemble(&tbs.to_der()?)?;
-        Ok(Certificate::from_der(&der)?)
+        let issuer = self.certificate().map_or(EMPTY_NAME, Certificate::subject_der);
+        certificate(&self.key, issuer, &self.key_id, requested, leaf, extra)
     }
 
     fn new(chain: Vec<Certificate>, key: SigningKey) -> Result<Self, CaError> {
@@ -211,6 +204,39 @@ fn ca_certificate(
         subject: AnyRef::try_from(subject)?,
         spki: AnyRef::try_from(spki)?,
         extensions: Extensions::of_ca(profile.path_len, spki, authority_key_id)?.into_inner(),
+    };
+    Ok(Certificate::from_der(&signer.sign_and_assemble(&tbs.to_der()?)?)?)
+}
+
+fn certificate(
+    signer: &SigningKey,
+    issuer: &[u8],
+    authority_key_id: &[u8],
+    requested: &Requested<'_>,
+    leaf: &LeafProfile,
+    extra: Vec<Extra>,
+) -> Result<Certificate, CaError> {
+    let subject = match &leaf.subject {
+        Subject::FromCsr => requested.subject_der,
+        Subject::Der(name) => name,
+    };
+    let sans = match &leaf.subject_alt_names {
+        Sans::FromCsr => requested.subject_alt_names,
+        Sans::Der(names) => Some(names.as_slice()),
+        Sans::None => None,
+    };
+    let mut extensions =
+        Extensions::of_leaf(leaf, requested.spki_der, authority_key_id, sans, subject == EMPTY_NAME)?;
+    extra.into_iter().try_for_each(|extra| extensions.push(extra))?;
+    let tbs = TbsCertificate {
+        version: V3,
+        serial: UintRef::new(leaf.serial.as_bytes())?,
+        signature: AnyRef::try_from(signer.signature_algorithm())?,
+        issuer: AnyRef::try_from(issuer)?,
+        validity: Validity { not_before: time(leaf.not_before)?, not_after: time(leaf.not_after)? },
+        subject: AnyRef::try_from(subject)?,
+        spki: AnyRef::try_from(requested.spki_der)?,
+        extensions: extensions.into_inner(),
     };
     Ok(Certificate::from_der(&signer.sign_and_assemble(&tbs.to_der()?)?)?)
 }

@@ -33,5 +33,5 @@ pub use extension::Extra;
 pub use key::{KeyAlgorithm, SigningKey};
 pub use name::{AttributeType, Rdn, distinguished_name};
 pub use profile::{CaProfile, LeafProfile, Sans, Subject};
-pub use san::{GeneralName, general_names};
+pub use san::{GeneralName, append_general_name, general_names};
 pub use serial::Serial;

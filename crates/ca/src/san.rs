@@ -67,3 +67,16 @@ fn implicit(number: u32, constructed: bool, content: &[u8]) -> Result<Any, CaErr
 const fn tag(number: u32, constructed: bool) -> Tag {
     Tag::ContextSpecific { constructed, number: TagNumber(number) }
 }
+
+/// `GeneralNames` with one more name at the end; what is there stays byte for byte.
+///
+/// # Errors
+/// As [`general_names`], and when `names` is not DER.
+pub fn append_general_name(names: Option<&[u8]>, name: &GeneralName) -> Result<Vec<u8>, CaError> {
+    let mut content = match names {
+        Some(names) => AnyRef::try_from(names)?.value().to_vec(),
+        None => Vec::new(),
+    };
+    content.extend(encode(name)?.to_der()?);
+    Ok(Any::new(Tag::Sequence, content)?.to_der()?)
+}

@@ -1,0 +1,167 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use ca::KeyAlgorithm;
+use clap::{Parser, ValueEnum};
+
+use crate::server::{Config, Tls};
+
+/// A PKI for tests: Vault's and OpenBao's API over a CA of its own, and faults on demand.
+///
+/// Nothing here is for production: the root token is known, keys and certificates live in memory and are gone
+/// when the process ends.
+#[derive(Debug, Parser)]
+#[command(name = "mock-pki", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Where the Vault face listens; port 0 for a free one.
+    #[arg(long, env = "MOCK_PKI_VAULT_LISTEN", default_value = "127.0.0.1:8200", value_name = "ADDRESS")]
+    pub vault_listen: SocketAddr,
+    /// Where the control port listens; port 0 for a free one.
+    #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
+    pub control_listen: SocketAddr,
+    /// The root token of the Vault face.
+    #[arg(long, env = "MOCK_PKI_ROOT_TOKEN", hide_env_values = true, default_value = "root", value_name = "TOKEN")]
+    pub root_token: String,
+    /// The keys of the CAs. RSA takes up to seconds to make.
+    #[arg(long, env = "MOCK_PKI_CA_KEY_ALGORITHM", value_enum, default_value_t = CaKey::EcdsaP256)]
+    pub ca_key_algorithm: CaKey,
+    /// Serve the Vault face with TLS and a certificate made at start.
+    #[arg(long, conflicts_with = "vault_tls_cert")]
+    pub vault_tls: bool,
+    /// A further DNS name or address in the certificate made at start; may be repeated.
+    #[arg(long, requires = "vault_tls", value_name = "NAME")]
+    pub vault_tls_name: Vec<String>,
+    /// Write the CA of the certificate made at start to this file.
+    #[arg(long, requires = "vault_tls", value_name = "FILE")]
+    pub tls_ca_out: Option<PathBuf>,
+    /// Serve the Vault face with TLS and this certificate (PEM, its issuers after it).
+    #[arg(long, requires = "vault_tls_key", value_name = "FILE")]
+    pub vault_tls_cert: Option<PathBuf>,
+    /// The private key of the certificate (PEM).
+    #[arg(long, requires = "vault_tls_cert", value_name = "FILE")]
+    pub vault_tls_key: Option<PathBuf>,
+    /// Listen on other addresses than loopback. Whoever reaches them can issue and install faults.
+    #[arg(long, env = "MOCK_PKI_ALLOW_NON_LOOPBACK")]
+    pub allow_non_loopback: bool,
+    /// How to log.
+    #[arg(long, env = "MOCK_PKI_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Print no banner and log only errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Write URLs and root token to this file (JSON) once both ports answer.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// The most issued certificates that the ledger remembers.
+    #[arg(long, default_value_t = 1_000_000, value_name = "NUMBER")]
+    pub ledger_capacity: usize,
+    /// The most requests that the journal remembers.
+    #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+    pub journal_capacity: usize,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Start it, and issue a certificate:
+    mock-pki
+    export VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=root
+    bao write pki_int/issue/web common_name=app.example.com key_type=ec
+  Free ports, for a script that reads the addresses from a file:
+    mock-pki --quiet --vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file ready.json
+  TLS with a certificate made at start:
+    mock-pki --vault-tls --tls-ca-out ca.pem
+    curl --cacert ca.pem https://127.0.0.1:8200/v1/sys/health
+  Make the next two signatures fail:
+    curl -d '{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}' http://127.0.0.1:8201/faults
+  See what was issued:
+    curl http://127.0.0.1:8201/ledger";
+
+/// Kinds of CA key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum CaKey {
+    EcdsaP256,
+    EcdsaP384,
+    EcdsaP521,
+    #[value(name = "rsa-2048")]
+    Rsa2048,
+    #[value(name = "rsa-3072")]
+    Rsa3072,
+    #[value(name = "rsa-4096")]
+    Rsa4096,
+    #[value(name = "ed25519")]
+    Ed25519,
+}
+
+impl From<CaKey> for KeyAlgorithm {
+    fn from(key: CaKey) -> Self {
+        match key {
+            CaKey::EcdsaP256 => Self::EcdsaP256,
+            CaKey::EcdsaP384 => Self::EcdsaP384,
+            CaKey::EcdsaP521 => Self::EcdsaP521,
+            CaKey::Rsa2048 => Self::Rsa2048,
+            CaKey::Rsa3072 => Self::Rsa3072,
+            CaKey::Rsa4096 => Self::Rsa4096,
+            CaKey::Ed25519 => Self::Ed25519,
+        }
+    }
+}
+
+/// Formats of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Args {
+    /// What to start. Reads the TLS files that are named.
+    ///
+    /// # Errors
+    /// A sentence that names the file that cannot be read.
+    pub fn config(&self) -> Result<Config, String> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))
+        };
+        let vault_tls = match (&self.vault_tls_cert, &self.vault_tls_key) {
+            (Some(certificates), Some(key)) => Tls::Given { certificates: read(certificates)?, key: read(key)? },
+            _ if self.vault_tls => Tls::Generated { names: self.vault_tls_name.clone() },
+            _ => Tls::Off,
+        };
+        Ok(Config {
+            vault_listen: self.vault_listen,
+            control_listen: self.control_listen,
+            root_token: self.root_token.clone(),
+            ca_key_algorithm: self.ca_key_algorithm.into(),
+            vault_tls,
+            allow_non_loopback: self.allow_non_loopback,
+            ledger_capacity: self.ledger_capacity,
+            journal_capacity: self.journal_capacity,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_kind_of_ca_key_has_a_name_on_the_command_line() {
+        let names: Vec<_> =
+            CaKey::value_variants().iter().filter_map(|key| Some(key.to_possible_value()?.get_name().to_owned())).collect();
+        assert_eq!(
+            names,
+            ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519"]
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! The control port's client, for tests in Rust.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use mock_pki::{Fault, client::Control, server};
+//! let running = server::start(server::Config::default()).await?;
+//! let control = Control::new(&running.control_url);
+//! let down = control.install(Fault::new("status").with("status", 503).on_path("/sign/")).await?;
+//! // … the PKI is down …
+//! down.uninstall().await?;
+//! assert_eq!(control.ledger().await?.len(), 0);
+//! # Ok(())
+//! # }
+//! ```
+
+use reqwest::{Client, Method, Response};
+use serde::{Deserialize, de::DeserializeOwned};
+
+pub use crate::{fault::{Fault, Installed}, journal::Entry, ledger::Issued};
+
+/// Why the control port did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// It could not be reached, or its answer could not be read.
+    #[error("mock-pki's control port: {0}")]
+    Http(#[from] reqwest::Error),
+    /// It refused.
+    #[error("mock-pki's control port refused: {status}: {text}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it said.
+        text: String,
+    },
+}
+
+/// A client of one control port. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    client: Client,
+    base: String,
+}
+
+#[derive(Deserialize)]
+struct Ledger {
+    issued: Vec<Issued>,
+}
+
+#[derive(Deserialize)]
+struct Journal {
+    requests: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Faults {
+    faults: Vec<Installed>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: u64,
+}
+
+impl Control {
+    /// For the control port at this base URL ([`crate::server::Running::control_url`]).
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        // Loopback, in the clear: a proxy from the environment has no business here.
+        let client = Client::builder().no_proxy().build().unwrap_or_default();
+        Self { client, base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// All certificates issued since the last reset, oldest first.
+    ///
+    /// # Errors
+    /// [`ControlError`], as all calls here.
+    pub async fn ledger(&self) -> Result<Vec<Issued>, ControlError> {
+        Ok(self.read::<Ledger>("/ledger").await?.issued)
+    }
+
+    /// The last requests, oldest first.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn journal(&self) -> Result<Vec<Entry>, ControlError> {
+        Ok(self.read::<Journal>("/journal").await?.requests)
+    }
+
+    /// The faults in force.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn faults(&self) -> Result<Vec<Installed>, ControlError> {
+        Ok(self.read::<Faults>("/faults").await?.faults)
+    }
+
+    /// The root of everything that is issued, PEM.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn root_ca(&self) -> Result<String, ControlError> {
+        Ok(self.send(Method::GET, "/ca", None).await?.text().await?)
+    }
+
+    /// Installs a fault. It is in force until the guard is dropped or [`Guard::uninstall`]ed.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] says what is wrong with the fault.
+    pub async fn install(&self, fault: Fault) -> Result<Guard, ControlError> {
+        let body = serde_json::to_vec(&fault).unwrap_or_default();
+        let Id { id } = self.send(Method::POST, "/faults", Some(body)).await?.json().await?;
+        Ok(Guard { control: self.clone(), id, armed: true })
+    }
+
+    /// Removes all faults, whoever installed them.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn clear_faults(&self) -> Result<(), ControlError> {
+        self.send(Method::DELETE, "/faults", None).await.map(drop)
+    }
+
+    /// Back to how it started: same CAs and root token; mounts, roles, tokens, ledger, journal and faults fresh.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn reset(&self) -> Result<(), ControlError> {
+        self.send(Method::POST, "/reset", None).await.map(drop)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControlError> {
+        Ok(self.send(Method::GET, path, None).await?.json().await?)
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response, ControlError> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        Err(ControlError::Refused { status, text: response.text().await.unwrap_or_default() })
+    }
+}
+
+/// A fault in force. Dropping it removes the fault in the background, on the runtime it is dropped in; where
+/// the next step depends on it, [`Guard::uninstall`].
+#[must_use = "a fault is uninstalled as soon as its guard is dropped"]
+#[derive(Debug)]
+pub struct Guard {
+    control: Control,
+    id: u64,
+    armed: bool,
+}
+
+impl Guard {
+    /// The fault's id.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Removes the fault; when this returns, it is no longer in force.
+    ///
+    /// # Errors
+    /// [`ControlError`]; that the fault is gone already is none.
+    pub async fn uninstall(mut self) -> Result<(), ControlError> {
+        self.armed = false;
+        remove(&self.control, self.id).await
+    }
+
+    /// Leaves the fault in force for ever.
+    pub fn keep(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (control, id) = (self.control.clone(), self.id);
+            runtime.spawn(async move { remove(&control, id).await });
+        }
+    }
+}
+
+async fn remove(control: &Control, id: u64) -> Result<(), ControlError> {
+    match control.send(Method::DELETE, &format!("/faults/{id}"), None).await {
+        Err(ControlError::Refused { status: 404, .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

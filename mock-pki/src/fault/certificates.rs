@@ -1,0 +1,84 @@
+//! Faults of certificates: where they take hold.
+
+use std::sync::{Arc, Mutex};
+
+use ca::{Authority, Extra, LeafProfile, Requested};
+use jiff::Timestamp;
+use x509::Certificate;
+
+use crate::{fault::installed::Entry, sync::lock};
+
+/// The faults that may spoil this request's certificate.
+#[derive(Debug, Default)]
+pub(crate) struct Certificates {
+    entries: Vec<Arc<Entry>>,
+    applied: Mutex<Option<String>>,
+}
+
+/// A certificate that is about to be made, and the chain that is about to be sent with it.
+pub(crate) struct Issuance<'a> {
+    pub(crate) leaf: LeafProfile,
+    pub(crate) requested: Requested<'a>,
+    /// A key to put in place of the requested one.
+    pub(crate) other_spki: Option<Vec<u8>>,
+    pub(crate) extra: Vec<Extra>,
+    pub(crate) chain: Vec<Certificate>,
+    pub(crate) send_chain: bool,
+    pub(crate) send_issuing_ca: bool,
+}
+
+impl Certificates {
+    pub(crate) fn new(entries: Vec<Arc<Entry>>) -> Self {
+        Self { entries, applied: Mutex::default() }
+    }
+
+    /// Applies all that match. Tells whether any did.
+    pub(crate) fn apply(
+        &self,
+        issuance: &mut Issuance<'_>,
+        common_name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, ca::CaError> {
+        let mut any = false;
+        for entry in &self.entries {
+            if entry.matches_name(common_name) && entry.take() {
+                entry.behaviour.spoil_certificate(issuance, now)?;
+                lock(&self.applied).get_or_insert_with(|| entry.name().to_owned());
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    /// The first that applied.
+    pub(crate) fn applied(&self) -> Option<String> {
+        lock(&self.applied).clone()
+    }
+}
+
+impl<'a> Issuance<'a> {
+    pub(crate) fn new(
+        leaf: LeafProfile,
+        requested: Requested<'a>,
+        extra: Vec<Extra>,
+        chain: &[Certificate],
+    ) -> Self {
+        Self {
+            leaf,
+            requested,
+            other_spki: None,
+            extra,
+            chain: chain.to_vec(),
+            send_chain: true,
+            send_issuing_ca: true,
+        }
+    }
+
+    /// Signs it.
+    pub(crate) fn issue(&mut self, authority: Option<&Authority>) -> Result<Certificate, ca::CaError> {
+        let authority = authority.ok_or(ca::CaError::UnusableKey)?;
+        let spki_der = self.other_spki.as_deref().unwrap_or(self.requested.spki_der);
+        let requested = Requested { spki_der, ..self.requested };
+        authority.issue_for(&requested, &self.leaf, std::mem::take(&mut self.extra))
+    }
+}

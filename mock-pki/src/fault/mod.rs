@@ -1,0 +1,218 @@
+//! Faults: misbehaviour as values, installed and removed at the control port.
+//!
+//! One file for each kind, one line for each in [`ALL`], which feeds the control port and the README's table.
+//! A fault has a matcher (path, common name) and a count; those that match apply in the order in which they
+//! were installed. Faults of HTTP count requests, faults of certificates count certificates.
+
+mod certificates;
+mod connection;
+mod installed;
+
+mod empty_answer;
+mod expired_leaf;
+mod extra_san;
+mod future_leaf;
+mod gzip_bomb;
+mod latency;
+mod missing_chain;
+mod oversized_body;
+mod redirect;
+mod reset;
+mod sealed;
+mod shuffled_chain;
+mod slow_drip;
+mod status;
+mod unrelated_certificate;
+mod wrong_content_type;
+mod wrong_key;
+
+use std::{fmt, time::Duration};
+
+use http::{Response, Uri};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+pub(crate) use certificates::{Certificates, Issuance};
+pub(crate) use connection::{Body, Cut, Reply, full};
+pub use installed::Installed;
+pub(crate) use installed::{Faults, Plan};
+
+/// All kinds.
+pub(crate) const ALL: &[Kind] = &[
+    empty_answer::KIND,
+    expired_leaf::KIND,
+    extra_san::KIND,
+    future_leaf::KIND,
+    gzip_bomb::KIND,
+    latency::KIND,
+    missing_chain::KIND,
+    oversized_body::KIND,
+    redirect::KIND,
+    reset::KIND,
+    sealed::KIND,
+    shuffled_chain::KIND,
+    slow_drip::KIND,
+    status::KIND,
+    unrelated_certificate::KIND,
+    wrong_content_type::KIND,
+    wrong_key::KIND,
+];
+
+/// A kind of fault.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// One sentence for the table.
+    pub(crate) about: &'static str,
+    /// The parameters with their defaults, JSON.
+    pub(crate) parameters: &'static str,
+    pub(crate) build: fn(Value) -> Result<Box<dyn Misbehaviour>, String>,
+}
+
+/// What a fault does. A kind overrides what it needs.
+pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
+    /// Whether it changes certificates rather than HTTP.
+    fn is_about_certificates(&self) -> bool {
+        false
+    }
+
+    /// Whether the request still reaches the product. When it does, its effects happen and only the answer is
+    /// spoiled: a certificate is issued that nobody receives.
+    fn lets_through(&self) -> bool {
+        true
+    }
+
+    /// How long to wait before anything else.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether the product is sealed.
+    fn seals(&self) -> bool {
+        false
+    }
+
+    /// Spoils the answer.
+    fn spoil(&self, reply: Reply, _request: &Uri) -> Reply {
+        reply
+    }
+
+    /// Spoils a certificate before it is made, or its chain.
+    fn spoil_certificate(&self, _issuance: &mut Issuance<'_>, _now: jiff::Timestamp) -> Result<(), ca::CaError> {
+        Ok(())
+    }
+}
+
+/// A fault, as it is written at the control port:
+/// `{"kind": "status", "parameters": {"status": 503}, "path": "sign", "times": 2}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Which one, see `GET /faults/kinds`.
+    pub kind: String,
+    /// Its parameters; each has a default.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Value>,
+    /// Only requests whose path contains this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Only requests for this common name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<String>,
+    /// How many times; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}
+
+impl Fault {
+    /// A fault of this kind with default parameters, for every request, for ever.
+    #[must_use]
+    pub fn new(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), parameters: Map::new(), path: None, common_name: None, times: None }
+    }
+
+    /// With a parameter.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.parameters.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Only requests whose path contains this.
+    #[must_use]
+    pub fn on_path(mut self, part: &str) -> Self {
+        self.path = Some(part.to_owned());
+        self
+    }
+
+    /// Only requests for this common name.
+    #[must_use]
+    pub fn for_common_name(mut self, name: &str) -> Self {
+        self.common_name = Some(name.to_owned());
+        self
+    }
+
+    /// Only the next `times` matching requests.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    fn build(&self) -> Result<Box<dyn Misbehaviour>, String> {
+        let kind = ALL.iter().find(|kind| kind.name == self.kind).ok_or_else(|| {
+            let known: Vec<&str> = ALL.iter().map(|kind| kind.name).collect();
+            format!("unknown kind of fault {:?}; there are: {}", self.kind, known.join(", "))
+        })?;
+        (kind.build)(Value::Object(self.parameters.clone()))
+            .map_err(|error| format!("parameters of {}: {error}", self.kind))
+    }
+}
+
+/// Reads a kind's parameters.
+fn parameters<T: DeserializeOwned + Misbehaviour + 'static>(value: Value) -> Result<Box<dyn Misbehaviour>, String> {
+    let fault: T = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(Box::new(fault))
+}
+
+/// Puts another body into an answer, without a length that no longer fits.
+fn with_body(response: &Response<Body>, body: Body) -> Response<Body> {
+    let mut spoiled = Response::new(body);
+    *spoiled.status_mut() = response.status();
+    spoiled.headers_mut().clone_from(response.headers());
+    spoiled.headers_mut().remove(http::header::CONTENT_LENGTH);
+    spoiled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_works_with_its_defaults_and_refuses_what_it_does_not_know() {
+        for kind in ALL {
+            let defaults: Value = serde_json::from_str(kind.parameters).unwrap();
+            (kind.build)(defaults).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
+            (kind.build)(serde_json::json!({})).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
+            assert!((kind.build)(serde_json::json!({ "no such parameter": 1 })).is_err(), "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn kinds_are_sorted_and_have_one_name_each() {
+        let names: Vec<_> = ALL.iter().map(|kind| kind.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+    }
+
+    #[test]
+    fn the_readme_lists_every_kind_with_what_it_does() {
+        let readme = include_str!("../../README.md");
+        for kind in ALL {
+            let row = format!("| `{}` | {} | `{}` |", kind.name, kind.about, kind.parameters);
+            assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Every request that arrived: what and when, never a body, a token or any other header.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, atomic::{AtomicU64, Ordering}},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::sync::lock;
+
+/// Longer paths are cut: a journal's entry has a bounded size.
+const MAX_PATH: usize = 512;
+
+/// Path segments after which a segment is a secret or stands for one.
+const SECRET_AFTER: [&str; 2] = ["secret-id", "accessor"];
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts from 1, without gaps.
+    pub number: u64,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The face it arrived at.
+    pub face: String,
+    /// The method.
+    pub method: String,
+    /// The path, without its query.
+    pub path: String,
+    /// The status of the answer; absent when the connection was cut instead.
+    pub status: Option<u16>,
+    /// The request's id, as it was answered.
+    pub request_id: Option<String>,
+    /// The fault that answered or changed the answer.
+    pub fault: Option<String>,
+    /// How long it took, in microseconds.
+    pub microseconds: u64,
+    /// The client's `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+/// The last requests, oldest first.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    entries: Mutex<VecDeque<Entry>>,
+    capacity: usize,
+    seen: AtomicU64,
+}
+
+impl Journal {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { entries: Mutex::default(), capacity, seen: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn record(&self, mut entry: Entry) {
+        entry.path = redacted(&entry.path);
+        let mut entries = lock(&self.entries);
+        entry.number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
+        if entries.len() >= self.capacity {
+            entries.pop_front();
+        }
+        entries.push_back(entry);
+    }
+
+    pub(crate) fn all(&self) -> Vec<Entry> {
+        lock(&self.entries).iter().cloned().collect()
+    }
+
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn clear(&self) {
+        let mut entries = lock(&self.entries);
+        entries.clear();
+        self.seen.store(0, Ordering::Relaxed);
+    }
+}
+
+fn redacted(path: &str) -> String {
+    let path: String = path.chars().take(MAX_PATH).collect();
+    let mut hide = false;
+    let segments = path.split('/').map(|segment| {
+        let shown = if hide { "…" } else { segment };
+        hide = SECRET_AFTER.contains(&segment);
+        shown
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_in_paths_are_not_remembered() {
+        assert_eq!(redacted("/v1/auth/approle/role/r1/secret-id/abc"), "/v1/auth/approle/role/r1/secret-id/…");
+        assert_eq!(redacted("/v1/pki/sign/web"), "/v1/pki/sign/web");
+        assert_eq!(redacted(&"x".repeat(9999)).len(), MAX_PATH);
+    }
+}

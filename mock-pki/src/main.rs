@@ -1,0 +1,92 @@
+//! The `mock-pki` program: parse, start, say where, wait for a signal.
+
+use std::{io::Write as _, path::Path, process::ExitCode};
+
+use clap::Parser as _;
+use mock_pki::{
+    args::{Args, LogFormat},
+    server::{self, Running},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    log(&args);
+    match run(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "mock-pki: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<(), String> {
+    let running = server::start(args.config()?).await.map_err(|error| error.to_string())?;
+    if let (Some(path), Some(ca)) = (&args.tls_ca_out, &running.tls_ca) {
+        write(path, ca)?;
+    }
+    if let Some(path) = &args.ready_file {
+        write(path, &ready(&running))?;
+    }
+    if !args.quiet {
+        let _ = std::io::stdout().write_all(banner(&running, args).as_bytes());
+    }
+    let failed = |error: std::io::Error| error.to_string();
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    running.shutdown().await;
+    Ok(())
+}
+
+fn log(args: &Args) {
+    let level = if args.quiet { "error" } else { "mock_pki=info" };
+    let filter = EnvFilter::builder().parse_lossy(level);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// Written beside and renamed, so that who waits for the file never reads half of it.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("writing {}: {error}", path.display());
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    std::fs::write(&beside, text).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)
+}
+
+fn ready(running: &Running) -> String {
+    let ready = serde_json::json!({
+        "vault_url": running.vault_url,
+        "control_url": running.control_url,
+        "root_token": running.root_token,
+    });
+    format!("{ready}\n")
+}
+
+fn banner(running: &Running, args: &Args) -> String {
+    let Running { vault_url, control_url, root_token, .. } = running;
+    let cacert = args.tls_ca_out.as_ref().map(|path| format!(" VAULT_CACERT={}", path.display())).unwrap_or_default();
+    format!(
+        "\
+mock-pki: a PKI for tests. Everything is in memory; nothing here is for production.
+
+  Vault face    {vault_url}   root token: {root_token}
+  control port  {control_url}
+
+  export VAULT_ADDR={vault_url} VAULT_TOKEN={root_token}{cacert}
+  bao write pki_int/issue/web common_name=app.example.com key_type=ec
+  curl {control_url}/ledger
+  curl -d '{{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}}' {control_url}/faults
+
+"
+    )
+}

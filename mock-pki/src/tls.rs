@@ -1,0 +1,127 @@
+//! TLS for a face: a given certificate, or one made at start by a CA that is made at start.
+
+use std::{net::IpAddr, sync::Arc};
+
+use ca::{
+    Authority, CaError, CaProfile, GeneralName, KeyAlgorithm, LeafProfile, Requested, Sans, SigningKey, Subject,
+};
+use jiff::{SignedDuration, Timestamp};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio_rustls::{TlsAcceptor, rustls};
+
+use crate::random;
+
+/// As long as a test environment may run.
+const VALIDITY: SignedDuration = SignedDuration::from_hours(24 * 365);
+
+/// How a face is served.
+#[derive(Clone, Default)]
+pub enum Tls {
+    /// In the clear.
+    #[default]
+    Off,
+    /// With a certificate for localhost, its loopback addresses and these further names, made at start.
+    Generated {
+        /// DNS names or addresses under which clients know this host.
+        names: Vec<String>,
+    },
+    /// With this one.
+    Given {
+        /// The certificate and its issuers, PEM.
+        certificates: Vec<u8>,
+        /// The private key, PEM.
+        key: Vec<u8>,
+    },
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Generated { .. } => "Generated",
+            Self::Given { .. } => "Given",
+        })
+    }
+}
+
+/// Why TLS cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate could not be made.
+    #[error("making the TLS certificate: {0}")]
+    Generate(#[from] CaError),
+    /// The given certificate or key cannot be read.
+    #[error("the TLS certificate or key is no PEM that can be read")]
+    Pem,
+    /// Certificate and key do not fit, or are of a kind TLS does not use.
+    #[error("the TLS certificate cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// An acceptor, and the CA that clients must trust, PEM, when it was made here.
+pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<Option<(TlsAcceptor, Option<String>)>, TlsError> {
+    let (certificates, key, ca) = match tls {
+        Tls::Off => return Ok(None),
+        Tls::Generated { names } => {
+            let (certificates, key, ca) = generate(names, now)?;
+            (certificates.into_bytes(), key.into_bytes(), Some(ca))
+        }
+        Tls::Given { certificates, key } => (certificates.clone(), key.clone(), None),
+    };
+    let chain = CertificateDer::pem_slice_iter(&certificates).collect::<Result<Vec<_>, _>>();
+    let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or(TlsError::Pem)?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| TlsError::Pem)?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some((TlsAcceptor::from(Arc::new(config)), ca)))
+}
+
+/// Named here, so that no process-wide default is needed or set.
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn generate(names: &[String], now: Timestamp) -> Result<(String, String, String), CaError> {
+    let not_before = now.checked_sub(SignedDuration::from_mins(5)).unwrap_or(now);
+    let not_after = now.checked_add(VALIDITY).unwrap_or(now);
+    let profile = CaProfile {
+        common_name: "Mock PKI TLS CA".to_owned(),
+        not_before,
+        not_after,
+        serial: random::serial(),
+        path_len: Some(0),
+    };
+    let authority = Authority::self_signed(SigningKey::generate(KeyAlgorithm::EcdsaP256)?, &profile)?;
+    let key = SigningKey::generate(KeyAlgorithm::EcdsaP256)?;
+    let own = ["localhost", "127.0.0.1", "::1"].into_iter().map(str::to_owned);
+    let all: Vec<GeneralName> = own.chain(names.iter().cloned()).map(general_name).collect();
+    let leaf = LeafProfile {
+        serial: random::serial(),
+        not_before,
+        not_after,
+        is_ca: false,
+        path_len: None,
+        usages: x509::Usages::from_cert_manager(&["digital signature".to_owned(), "server auth".to_owned()])
+            .unwrap_or_default(),
+        subject: Subject::Der(ca::distinguished_name(&[vec![(
+            ca::AttributeType::CommonName,
+            "mock-pki".to_owned(),
+        )]])?),
+        subject_alt_names: Sans::Der(ca::general_names(&all)?),
+        crl_distribution_points: Vec::new(),
+        ocsp: Vec::new(),
+        ca_issuers: Vec::new(),
+        basic_constraints_on_leaf: false,
+    };
+    let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
+    let certificate = authority.issue_for(&requested, &leaf, Vec::new())?;
+    let ca: String = authority.chain().iter().map(x509::Certificate::to_pem).collect();
+    Ok((certificate.to_pem(), key.to_pkcs8_pem()?, ca))
+}
+
+fn general_name(name: String) -> GeneralName {
+    name.parse::<IpAddr>().map_or(GeneralName::Dns(name), GeneralName::Ip)
+}

@@ -1,0 +1,242 @@
+//! Tokens: their records and their store.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock, atomic::{AtomicI64, Ordering}},
+};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    random,
+    sync::{read, write},
+    vault::envelope::Auth,
+};
+
+/// The system's default and greatest lease, 32 days.
+pub(crate) const SYSTEM_TTL: i64 = 768 * 3600;
+
+/// The value of an expiry that never comes.
+const NEVER: i64 = i64::MAX;
+
+/// A token's record.
+#[derive(Debug)]
+pub(crate) struct Token {
+    pub(crate) accessor: String,
+    pub(crate) policies: Vec<String>,
+    display_name: String,
+    path: String,
+    meta: Option<Map<String, Value>>,
+    entity_id: String,
+    orphan: bool,
+    renewable: bool,
+    created: Timestamp,
+    creation_ttl: i64,
+    explicit_max_ttl: i64,
+    max_ttl: i64,
+    period: i64,
+    num_uses: i64,
+    uses_left: AtomicI64,
+    expires_ms: AtomicI64,
+    renewed_ms: AtomicI64,
+    parent: Option<String>,
+}
+
+/// What a new token shall be.
+#[derive(Debug, Default)]
+pub(crate) struct NewToken {
+    pub(crate) id: Option<String>,
+    pub(crate) policies: Vec<String>,
+    pub(crate) display_name: String,
+    pub(crate) path: String,
+    pub(crate) meta: Option<Map<String, Value>>,
+    pub(crate) entity_id: String,
+    pub(crate) orphan: bool,
+    pub(crate) renewable: bool,
+    /// 0 for a token that never expires.
+    pub(crate) ttl: i64,
+    pub(crate) explicit_max_ttl: i64,
+    pub(crate) max_ttl: i64,
+    pub(crate) period: i64,
+    pub(crate) num_uses: i64,
+    pub(crate) parent: Option<String>,
+}
+
+impl Token {
+    pub(crate) fn is_root(&self) -> bool {
+        self.policies.iter().any(|policy| policy == "root")
+    }
+
+    fn expired(&self, now: Timestamp) -> bool {
+        now.as_millisecond() >= self.expires_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ttl(&self, now: Timestamp) -> i64 {
+        match self.expires_ms.load(Ordering::Relaxed) {
+            NEVER => 0,
+            at => (at - now.as_millisecond()).max(0) / 1000,
+        }
+    }
+
+    pub(crate) fn is_renewable(&self) -> bool {
+        self.renewable
+    }
+
+    /// Prolongs it from now. Gives the new TTL, and the limit when it was cut.
+    pub(crate) fn renew(&self, now: Timestamp, increment: i64) -> (i64, Option<i64>) {
+        let wanted = if self.period > 0 {
+            self.period
+        } else if increment > 0 {
+            increment
+        } else {
+            self.creation_ttl
+        };
+        let age = now.duration_since(self.created).as_secs();
+        let limit = [self.explicit_max_ttl, self.max_ttl].into_iter().filter(|limit| *limit > 0).min();
+        let left = if self.period > 0 { None } else { limit.map(|limit| (limit - age).max(0)) };
+        let ttl = left.map_or(wanted, |left| wanted.min(left));
+        self.expires_ms.store(now.as_millisecond().saturating_add(ttl.saturating_mul(1000)), Ordering::Relaxed);
+        self.renewed_ms.store(now.as_millisecond(), Ordering::Relaxed);
+        (ttl, limit.filter(|_| ttl < wanted))
+    }
+
+    pub(crate) fn auth(&self, id: &str, lease_duration: i64) -> Auth {
+        Auth {
+            client_token: id.to_owned(),
+            accessor: self.accessor.clone(),
+            policies: self.policies.clone(),
+            token_policies: self.policies.clone(),
+            metadata: self.meta.clone(),
+            lease_duration,
+            renewable: self.renewable,
+            entity_id: self.entity_id.clone(),
+            token_type: "service",
+            orphan: self.orphan,
+            mfa_requirement: None,
+            num_uses: self.num_uses,
+        }
+    }
+
+    /// What a look-up shows; `id` is empty when it was found by accessor.
+    pub(crate) fn describe(&self, id: &str, now: Timestamp) -> Value {
+        let expires = match self.expires_ms.load(Ordering::Relaxed) {
+            NEVER => Value::Null,
+            at => json!(Timestamp::from_millisecond(at).unwrap_or(now).to_string()),
+        };
+        let num_uses = if self.num_uses > 0 { self.uses_left.load(Ordering::Relaxed) } else { 0 };
+        let mut shown = json!({
+            "accessor": self.accessor,
+            "creation_time": self.created.as_second(),
+            "creation_ttl": self.creation_ttl,
+            "display_name": self.display_name,
+            "entity_id": self.entity_id,
+            "expire_time": expires,
+            "explicit_max_ttl": self.explicit_max_ttl,
+            "id": id,
+            "issue_time": self.created.to_string(),
+            "meta": self.meta,
+            "num_uses": num_uses,
+            "orphan": self.orphan,
+            "path": self.path,
+            "policies": self.policies,
+            "renewable": self.renewable,
+            "ttl": self.ttl(now),
+            "type": "service",
+        });
+        if let Some(shown) = shown.as_object_mut() {
+            if self.period > 0 {
+                shown.insert("period".to_owned(), json!(self.period));
+            }
+            let renewed = self.renewed_ms.load(Ordering::Relaxed);
+            if renewed > 0 {
+                let at = Timestamp::from_millisecond(renewed).unwrap_or(now);
+                shown.insert("last_renewal".to_owned(), json!(at.to_string()));
+                shown.insert("last_renewal_time".to_owned(), json!(at.as_second()));
+            }
+        }
+        shown
+    }
+}
+
+/// All tokens, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    by_id: RwLock<HashMap<String, Arc<Token>>>,
+}
+
+impl Tokens {
+    pub(crate) fn create(&self, new: NewToken, now: Timestamp) -> (String, Arc<Token>) {
+        let id = new.id.unwrap_or_else(random::token);
+        let ttl = if new.period > 0 { new.period } else { new.ttl };
+        let expires = if ttl > 0 { now.as_millisecond().saturating_add(ttl.saturating_mul(1000)) } else { NEVER };
+        let token = Arc::new(Token {
+            accessor: random::base62(),
+            policies: new.policies,
+            display_name: new.display_name,
+            path: new.path,
+            meta: new.meta,
+            entity_id: new.entity_id,
+            orphan: new.orphan,
+            renewable: new.renewable && ttl > 0,
+            created: now,
+            creation_ttl: ttl,
+            explicit_max_ttl: new.explicit_max_ttl,
+            max_ttl: new.max_ttl,
+            period: new.period,
+            num_uses: new.num_uses,
+            uses_left: AtomicI64::new(if new.num_uses > 0 { new.num_uses } else { i64::MAX }),
+            expires_ms: AtomicI64::new(expires),
+            renewed_ms: AtomicI64::new(0),
+            parent: new.parent,
+        });
+        write(&self.by_id).insert(id.clone(), Arc::clone(&token));
+        (id, token)
+    }
+
+    /// A token that is still valid.
+    pub(crate) fn find(&self, id: &str, now: Timestamp) -> Option<Arc<Token>> {
+        let token = read(&self.by_id).get(id).map(Arc::clone)?;
+        if token.expired(now) {
+            self.revoke(id);
+            return None;
+        }
+        Some(token)
+    }
+
+    /// A token that is still valid, and one of its uses is spent.
+    pub(crate) fn spend(&self, id: &str, now: Timestamp) -> Option<Arc<Token>> {
+        let token = self.find(id, now)?;
+        if token.num_uses > 0 {
+            let left = token.uses_left.fetch_sub(1, Ordering::Relaxed);
+            if left <= 1 {
+                self.revoke(id);
+            }
+            if left <= 0 {
+                return None;
+            }
+        }
+        Some(token)
+    }
+
+    pub(crate) fn find_by_accessor(&self, accessor: &str, now: Timestamp) -> Option<(String, Arc<Token>)> {
+        let tokens = read(&self.by_id);
+        let found = tokens.iter().find(|(_, token)| token.accessor == accessor && !token.expired(now));
+        found.map(|(id, token)| (id.clone(), Arc::clone(token)))
+    }
+
+    /// Ends a token and all that were made with it.
+    pub(crate) fn revoke(&self, id: &str) {
+        let mut tokens = write(&self.by_id);
+        let mut ended = vec![id.to_owned()];
+        while let Some(id) = ended.pop() {
+            tokens.remove(&id);
+            let children = tokens.iter().filter(|(_, token)| token.parent.as_deref() == Some(&id));
+            ended.extend(children.map(|(child, _)| child.clone()));
+        }
+    }
+
+    pub(crate) fn accessors(&self) -> Vec<String> {
+        read(&self.by_id).values().map(|token| token.accessor.clone()).collect()
+    }
+}
