@@ -20,6 +20,8 @@ pub struct Seen {
     pub subject_alt_names: String,
     /// As openssl prints it.
     pub basic_constraints: String,
+    /// `notBefore`, in seconds since 1970.
+    pub not_before_secs: i64,
     /// Seconds between `notBefore` and `notAfter`.
     pub lifetime_secs: i64,
     /// The public key, in PEM.
@@ -59,6 +61,7 @@ pub fn certificate(pem: &str) -> Result<Seen> {
         issuer: field("issuer="),
         subject_alt_names: extension("subjectAltName")?,
         basic_constraints: extension("basicConstraints")?,
+        not_before_secs: time("notBefore=")?,
         lifetime_secs: time("notAfter=")? - time("notBefore=")?,
         public_key: public_key(pem)?,
     })

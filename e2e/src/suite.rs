@@ -100,10 +100,7 @@ impl Suite {
         let trial = |scenario: &Scenario| {
             let (suite, scenario) = (Arc::clone(self), *scenario);
             Trial::test(scenario.name, move || {
-                suite
-                    .runtime
-                    .block_on(suite.scenario(scenario))
-                    .map_err(|error| Failed::from(format!("{error:?}")))
+                suite.runtime.block_on(suite.scenario(scenario)).map_err(|error| Failed::from(chain(&error)))
             })
         };
         let mut trials: Vec<Trial> = Vec::new();
@@ -177,6 +174,11 @@ impl Suite {
             drop(std::fs::remove_dir_all(Path::new(&self.folder)));
         }
     }
+}
+
+/// An error and what led to it, without a backtrace: which line of a scenario it was, the texts say.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  because ")
 }
 
 /// A line for the person who waits.

@@ -1,15 +1,66 @@
 //! The PKIs that a scenario may ask for.
 
-mod openbao;
+mod mock;
+mod vault;
 
 use futures::future::BoxFuture;
+use serde_json::json;
 
 use crate::Result;
 
-pub use openbao::{AppRole, OpenBao};
+pub use mock::{Fault, Guard, MockPki};
+pub use vault::VaultServer;
 
 /// Brings PKIs.
 pub trait Pkis: Send + Sync {
     /// The real OpenBao that all scenarios share.
-    fn openbao(&self) -> BoxFuture<'_, Result<OpenBao>>;
+    fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>>;
+    /// A fresh mock-pki, which is the scenario's own.
+    fn mock(&self) -> BoxFuture<'_, Result<MockPki>>;
+}
+
+/// All that an issuer needs to know of a Vault.
+#[derive(Clone, Debug)]
+pub struct Vault {
+    /// Its address.
+    pub url: String,
+    /// What signs there.
+    pub path: String,
+    /// How to log in.
+    pub login: Login,
+}
+
+/// A login to Vault.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// With a token.
+    Token(String),
+    /// With an AppRole.
+    AppRole {
+        /// Goes into the configuration.
+        role_id: String,
+        /// Goes into the Secret.
+        secret_id: String,
+    },
+}
+
+impl Vault {
+    /// The document for the ConfigMap.
+    #[must_use]
+    pub fn config(&self) -> String {
+        let auth = match &self.login {
+            Login::Token(_) => json!({"method": "token"}),
+            Login::AppRole { role_id, .. } => json!({"method": "appRole", "roleId": role_id}),
+        };
+        json!({"type": "vault", "vault": {"url": self.url, "path": self.path, "auth": auth}}).to_string()
+    }
+
+    /// The Secret's key and value.
+    #[must_use]
+    pub fn credential(&self) -> (&'static str, &str) {
+        match &self.login {
+            Login::Token(token) => ("token", token),
+            Login::AppRole { secret_id, .. } => ("secretId", secret_id),
+        }
+    }
 }

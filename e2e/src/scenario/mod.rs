@@ -3,7 +3,18 @@
 //! A topic is a file, and a scenario an async function in it; its name is a sentence. A scenario sees a
 //! [`World`](crate::world::World) and nothing else.
 
+mod answers;
+mod approval;
+mod clock;
+mod crd;
+mod deletion;
+mod hostile;
+mod late;
 mod mockca;
+mod pki_down;
+mod process;
+mod renewal;
+mod vault;
 
 use crate::suite::Scenario;
 
@@ -26,5 +37,19 @@ use scenarios;
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [mockca::ALL].concat()
+    [
+        mockca::ALL,
+        vault::ALL,
+        pki_down::ALL,
+        answers::ALL,
+        hostile::ALL,
+        crd::ALL,
+        late::ALL,
+        renewal::ALL,
+        deletion::ALL,
+        approval::ALL,
+        process::ALL,
+        clock::ALL,
+    ]
+    .concat()
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Csr, World, lock};
 use crate::Result;
 use crate::api::{Certificate, CertificateRequest, CertificateRequestSpec, CertificateSpec, IssuerReference};
+use crate::pki::Vault;
 
 /// The two kinds of issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +69,6 @@ impl Issuer {
             Kind::ClusterIssuer => Api::all_with(world.client.clone(), &resource),
         }
     }
-}
-
-/// The document for a Vault: `login` is what stands under `vault.auth`.
-#[must_use]
-pub fn vault_config(url: &str, path: &str, login: &Value) -> String {
-    json!({"type": "vault", "vault": {"url": url, "path": path, "auth": login}}).to_string()
 }
 
 impl World {
@@ -150,6 +145,19 @@ impl World {
             // A check that nobody waits for: recoveries below do not hang on the default minute.
             "healthCheckInterval": "2s",
         })
+    }
+
+    /// Writes the ConfigMap and the Secret for a Vault and applies an issuer that refers to them.
+    pub async fn vault_issuer(&self, kind: Kind, name: &str, vault: &Vault) -> Result<Issuer> {
+        self.vault_settings(kind, vault).await?;
+        self.issuer(kind, name, self.pki_spec(kind)).await
+    }
+
+    /// Writes the ConfigMap and the Secret for a Vault.
+    pub async fn vault_settings(&self, kind: Kind, vault: &Vault) -> Result {
+        let (key, value) = vault.credential();
+        self.credential(kind, key, value).await?;
+        self.configure(kind, &vault.config()).await
     }
 
     /// Writes the configuration of the scenario's issuers of this kind.

@@ -1,11 +1,13 @@
 //! What must be true after every scenario, and after every certificate.
 
+use std::time::Duration;
+
 use anyhow::{bail, ensure};
 use external_issuer::api::conditions::Condition;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DynamicObject, ListParams};
 
-use super::{Issuer, Kind, World, lock};
+use super::{Issuer, World, lock};
 use crate::Result;
 use crate::api::{CertificateRequest, ExternalIssuer};
 use crate::judge::Seen;
@@ -83,7 +85,17 @@ impl World {
     /// Waits until the controller's events about a request are these, in this order, and no others. `…` stands
     /// for any text.
     pub async fn events_are(&self, request: &CertificateRequest, wanted: &[&str]) -> Result {
-        self.eventually("the request's events", super::SOON, async || {
+        self.events_are_within(request, wanted, super::SOON).await
+    }
+
+    /// [`World::events_are`] with another patience.
+    pub async fn events_are_within(
+        &self,
+        request: &CertificateRequest,
+        wanted: &[&str],
+        within: Duration,
+    ) -> Result {
+        self.eventually("the request's events", within, async || {
             let events = self.events(request).await?;
             let same = events.len() == wanted.len()
                 && events.iter().zip(wanted).all(|(event, wanted)| super::matches(wanted, event));
@@ -134,20 +146,25 @@ impl World {
         Ok(())
     }
 
+    /// What `kubectl get` prints of an issuer: the titles and the cells.
+    pub async fn printed(&self, issuer: &Issuer) -> Result<(Vec<String>, Vec<String>)> {
+        let request = http::Request::get(format!("{}/{}", issuer.api(self).resource_url(), issuer.name))
+            .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(Vec::new())?;
+        let table: serde_json::Value = self.client.request(request).await?;
+        let texts = |list: &serde_json::Value, field: Option<&str>| -> Vec<String> {
+            let text =
+                |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let of =
+                |value: &serde_json::Value| field.map_or_else(|| text(value), |field| text(&value[field]));
+            list.as_array().map(|list| list.iter().map(of).collect()).unwrap_or_default()
+        };
+        Ok((texts(&table["columnDefinitions"], Some("name")), texts(&table["rows"][0]["cells"], None)))
+    }
+
     /// Reads an issuer.
     pub async fn get_issuer(&self, issuer: &Issuer) -> Result<DynamicObject> {
         Ok(issuer.api(self).get(&issuer.name).await?)
-    }
-
-    /// Runs a step for both kinds of issuer.
-    pub async fn for_both<F>(&self, mut step: impl FnMut(Kind) -> F) -> Result
-    where
-        F: Future<Output = Result>,
-    {
-        for kind in Kind::BOTH {
-            step(kind).await.map_err(|error| error.context(kind.as_str()))?;
-        }
-        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@
 mod build;
 mod check;
 mod csr;
+mod observe;
+mod permission;
 mod secret;
 mod story;
 mod wait;
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 use kube::{Client, Resource};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Result;
 use crate::audit::{Audit, Call};
@@ -23,7 +25,7 @@ use crate::controller::Controller;
 use crate::manifest;
 use crate::pki::Pkis;
 
-pub use build::{Issuer, Kind, vault_config};
+pub use build::{Issuer, Kind};
 pub use csr::Csr;
 pub use secret::Pair;
 pub use wait::{LONG, SOON, matches};
@@ -108,18 +110,6 @@ impl World {
         };
         world.grant_tenant_role(&world.namespace).await?;
         Ok(world)
-    }
-
-    /// Lets the controller read the ConfigMaps and Secrets of a namespace, as a tenant's administrator would.
-    pub async fn grant_tenant_role(&self, namespace: &str) -> Result {
-        for document in &self.ground.tenant_role {
-            let mut document = document.clone();
-            if let Some(metadata) = document.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.insert("namespace".to_owned(), json!(namespace));
-            }
-            manifest::apply(&self.client, document, namespace).await?;
-        }
-        Ok(())
     }
 
     /// The API of a namespaced kind in the scenario's namespace.

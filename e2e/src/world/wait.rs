@@ -60,7 +60,10 @@ impl World {
             Err(_) => {
                 let object = last.map_or_else(
                     || "it does not exist".to_owned(),
-                    |object| serde_saphyr::to_string(&object).unwrap_or_else(|error| error.to_string()),
+                    |mut object| {
+                        object.meta_mut().managed_fields = None;
+                        serde_saphyr::to_string(&object).unwrap_or_else(|error| error.to_string())
+                    },
                 );
                 bail!(
                     "{name}: {wanted}: not within {within:?}: {missing}\n--- the object\n{object}{}",
@@ -117,6 +120,24 @@ impl World {
                 Ok(request.clone())
             },
         )
+        .await
+    }
+
+    /// Waits until a request is Pending, whatever else it says.
+    pub async fn request_pending(&self, name: &str) -> Result<CertificateRequest> {
+        self.until(&self.api(), name, "to be Pending", SOON, |request: Option<&CertificateRequest>| {
+            let request = request.ok_or("there is no such request")?;
+            let ready = request.condition("Ready").map(line).ok_or("no condition Ready")?;
+            if matches("Ready False/Pending: …", &ready) { Ok(request.clone()) } else { Err(ready) }
+        })
+        .await
+    }
+
+    /// Waits until there is a request of this name.
+    pub async fn until_there(&self, name: &str) -> Result<CertificateRequest> {
+        self.until(&self.api(), name, "to be there", SOON, |request: Option<&CertificateRequest>| {
+            request.cloned().ok_or_else(|| "there is no such request".to_owned())
+        })
         .await
     }
 
@@ -196,7 +217,7 @@ impl World {
 /// Whether the conditions are these and no others, in the order of their types.
 ///
 /// Each is written as `Type Status/Reason: message`, where `…` stands for any text.
-pub fn conditions_are(conditions: &[Condition], wanted: &[&str]) -> std::result::Result<(), String> {
+pub(super) fn conditions_are(conditions: &[Condition], wanted: &[&str]) -> std::result::Result<(), String> {
     let mut lines: Vec<String> = conditions.iter().map(line).collect();
     lines.sort();
     let same =

@@ -8,6 +8,7 @@
 mod control_plane;
 mod controller;
 mod identity;
+mod mock_pki;
 mod openbao;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::Result;
 use crate::audit::Audit;
 use crate::controller::Controller as _;
 use crate::manifest;
-use crate::pki::{OpenBao, Pkis};
+use crate::pki::{MockPki, Pkis, VaultServer};
 use crate::world::Ground;
 
 /// What runs on this machine. It ends when this is dropped; [`Local::stop`] is the orderly way.
@@ -108,12 +109,26 @@ struct LocalPkis {
 }
 
 impl Pkis for LocalPkis {
-    fn openbao(&self) -> BoxFuture<'_, Result<OpenBao>> {
+    fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>> {
         Box::pin(async {
             let server = self.openbao.get_or_try_init(|| OpenBaoServer::start(&self.folder)).await?;
             Ok(server.openbao.clone())
         })
     }
+
+    fn mock(&self) -> BoxFuture<'_, Result<MockPki>> {
+        Box::pin(mock_pki::start(&self.folder))
+    }
+}
+
+/// A token that nobody knows, so that its appearance anywhere is a leak.
+fn random_token() -> Result<String> {
+    let mut bytes = [0; 16];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("no random numbers"))?;
+    Ok(format!("root-{:032x}", u128::from_le_bytes(bytes)))
 }
 
 /// An administrator's client, or the controller's.

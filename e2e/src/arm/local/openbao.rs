@@ -9,13 +9,13 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::Result;
 use crate::manifest;
-use crate::pki::OpenBao;
+use crate::pki::VaultServer;
 use crate::process::{Process, Start};
 
 /// The server and what was set up in it.
 pub(super) struct OpenBaoServer {
     /// What scenarios get.
-    pub(super) openbao: OpenBao,
+    pub(super) openbao: VaultServer,
     _process: Process,
 }
 
@@ -24,7 +24,7 @@ impl OpenBaoServer {
         let program = tokio::task::spawn_blocking(installed).await??;
         // It cannot be asked for any free port, so we find one and leave it.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let root_token = format!("root-{:032x}", rustls_random()?);
+        let root_token = super::random_token()?;
         let log = folder.join("openbao.log");
         let process = Process::start(Start {
             name: "openbao".to_owned(),
@@ -46,18 +46,11 @@ impl OpenBaoServer {
                 text.contains("Development mode should NOT be used").then_some(())
             })
             .await?;
-        let openbao = OpenBao::set_up(format!("http://{address}"), root_token).await?;
+        let openbao = VaultServer::new(format!("http://{address}"), root_token);
+        openbao.make_authorities().await?;
+        openbao.make_role().await?;
         Ok(Self { openbao, _process: process })
     }
-}
-
-fn rustls_random() -> Result<u128> {
-    let mut bytes = [0; 16];
-    rustls::crypto::aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| anyhow::anyhow!("no random numbers"))?;
-    Ok(u128::from_le_bytes(bytes))
 }
 
 /// The program; installs it first if need be.

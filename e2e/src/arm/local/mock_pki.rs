@@ -1,0 +1,41 @@
+//! mock-pki as a process: it starts in milliseconds, so each scenario has its own.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{program, random_token};
+use crate::Result;
+use crate::pki::MockPki;
+use crate::process::{Process, Start};
+
+#[derive(Deserialize)]
+struct Ready {
+    vault_url: String,
+    control_url: String,
+}
+
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) async fn start(folder: &Path) -> Result<MockPki> {
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let ready_file = folder.join(format!("mock-pki-{number}.json"));
+    let root_token = random_token()?;
+    let words = "--vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file";
+    let mut command = vec![program("mock-pki")?];
+    command.extend(words.split(' ').map(str::to_owned));
+    command.push(ready_file.display().to_string());
+    let process = Process::start(Start {
+        name: format!("mock-pki {number}"),
+        command,
+        environment: vec![("MOCK_PKI_ROOT_TOKEN".to_owned(), root_token.clone())],
+        log: folder.join(format!("mock-pki-{number}.log")),
+        stdout: None,
+    })
+    .await?;
+    let ready: Ready =
+        process.says(&ready_file, Duration::from_secs(30), |text| serde_json::from_str(text).ok()).await?;
+    MockPki::new(ready.vault_url, root_token, &ready.control_url, Box::new(process)).await
+}

@@ -1,0 +1,122 @@
+//! A Vault as its administrator sees it: real or mock, it is set up through the same HTTP API.
+
+use anyhow::{Context as _, bail};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use super::{Login, Vault};
+use crate::Result;
+
+/// A running Vault or OpenBao.
+#[derive(Clone, Debug)]
+pub struct VaultServer {
+    /// Its address, such as `http://127.0.0.1:8200`.
+    pub url: String,
+    /// The token of its administrator, which no controller gets to see.
+    pub root_token: String,
+    http: Client,
+}
+
+impl VaultServer {
+    /// The policy that allows to sign and nothing else.
+    const POLICY: &str = "web-signer";
+
+    /// A server at this address.
+    #[must_use]
+    pub fn new(url: String, root_token: String) -> Self {
+        Self { url, root_token, http: Client::new() }
+    }
+
+    /// Makes a root in `pki` and an intermediate below it in `pki_int`, in a server that has nothing.
+    pub async fn make_authorities(&self) -> Result {
+        for mount in ["pki", "pki_int"] {
+            let engine = json!({"type": "pki", "config": {"max_lease_ttl": "87600h"}});
+            self.post(&format!("sys/mounts/{mount}"), engine).await?;
+        }
+        let root =
+            json!({"common_name": "OpenBao Root", "issuer_name": "root", "ttl": "87600h", "key_type": "ec"});
+        self.post("pki/root/generate/internal", root).await?;
+        let asked = json!({"common_name": "OpenBao Intermediate", "key_type": "ec"});
+        let csr = self.post("pki_int/intermediate/generate/internal", asked).await?;
+        let signing = json!({"csr": csr["data"]["csr"], "format": "pem_bundle", "ttl": "43800h"});
+        let signed = self.post("pki/root/sign-intermediate", signing).await?;
+        let chain = json!({"certificate": signed["data"]["certificate"]});
+        self.post("pki_int/intermediate/set-signed", chain).await?;
+        Ok(())
+    }
+
+    /// Makes the role `web`, and the policy and the AppRole that may sign with it and do nothing else.
+    pub async fn make_role(&self) -> Result {
+        self.role("web", &["example.com"]).await?;
+        let rules = "path \"pki_int/sign/*\" { capabilities = [\"create\", \"update\"] }";
+        self.post(&format!("sys/policies/acl/{}", Self::POLICY), json!({"policy": rules})).await?;
+        self.post("sys/auth/approle", json!({"type": "approle"})).await?;
+        self.post("auth/approle/role/web", json!({"token_policies": [Self::POLICY], "token_ttl": "1h"}))
+            .await?;
+        Ok(())
+    }
+
+    /// A fresh token that may only sign.
+    pub async fn token(&self) -> Result<String> {
+        let made = self.post("auth/token/create", json!({"policies": [Self::POLICY], "ttl": "1h"})).await?;
+        text(&made["auth"]["client_token"])
+    }
+
+    /// Revokes a token.
+    pub async fn revoke(&self, token: &str) -> Result {
+        self.post("auth/token/revoke", json!({"token": token})).await.map(drop)
+    }
+
+    /// A role that signs names of these domains: `pki_int/sign/<name>`.
+    pub async fn role(&self, name: &str, domains: &[&str]) -> Result {
+        let role = json!({
+            "allowed_domains": domains, "allow_subdomains": true, "key_type": "any",
+            "require_cn": false, "max_ttl": "720h", "no_store": true,
+        });
+        self.post(&format!("pki_int/roles/{name}"), role).await.map(drop)
+    }
+
+    /// Access to the role `web` with a fresh token.
+    pub async fn by_token(&self) -> Result<Vault> {
+        Ok(self.access("web", Login::Token(self.token().await?)))
+    }
+
+    /// Access to the role `web` by AppRole, with a fresh secret id.
+    pub async fn by_app_role(&self) -> Result<Vault> {
+        let role = self.call(Method::GET, "auth/approle/role/web/role-id", None).await?;
+        let secret = self.post("auth/approle/role/web/secret-id", json!({})).await?;
+        let (role_id, secret_id) = (text(&role["data"]["role_id"])?, text(&secret["data"]["secret_id"])?);
+        Ok(self.access("web", Login::AppRole { role_id, secret_id }))
+    }
+
+    /// Access to a role with this login.
+    #[must_use]
+    pub fn access(&self, role: &str, login: Login) -> Vault {
+        Vault { url: self.url.clone(), path: format!("pki_int/sign/{role}"), login }
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Result<Value> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        let mut request = self
+            .http
+            .request(method, format!("{}/v1/{path}", self.url))
+            .header("X-Vault-Token", &self.root_token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.context(path.to_owned())?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if !status.is_success() {
+            bail!("{path}: {status} {text}");
+        }
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+}
+
+fn text(value: &Value) -> Result<String> {
+    value.as_str().map(str::to_owned).with_context(|| format!("Vault answered {value} instead of a text"))
+}
