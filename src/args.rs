@@ -445,4 +445,16 @@ mod tests {
             .map(|crd| serde_json::to_value(crd).unwrap());
         assert_eq!(documents, expected);
     }
+
+    #[test]
+    fn the_files_in_the_repository_are_what_the_program_prints() {
+        let files = [
+            ("deploy/crds/external-issuer.io.yaml", crds().unwrap()),
+            ("docs/reference/pki-config.schema.json", config_schema().unwrap()),
+        ];
+        for (file, printed) in files {
+            let stored = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            assert!(stored == printed, "{file} is not up to date: run scripts/golden.sh");
+        }
+    }
 }

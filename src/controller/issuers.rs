@@ -175,7 +175,7 @@ impl Issuers {
     pub fn view(&self, key: &IssuerKey) -> (IssuerView, Option<SharedSigner>) {
         let Some((issuer, standing)) = self.entry(key) else { return (IssuerView::Missing, None) };
         match standing {
-            None => (IssuerView::NotReady { message: "it has not been checked yet".to_owned() }, None),
+            None => (IssuerView::Unchecked, None),
             Some(standing) if !standing.ready => {
                 (IssuerView::NotReady { message: standing.message.clone() }, None)
             }

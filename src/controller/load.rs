@@ -57,14 +57,20 @@ impl Loader {
     /// Loads a request, unless it is finished or gone.
     #[must_use]
     pub fn request(&self, key: &RequestKey) -> Option<Loaded> {
-        let Entry { request, memory, live, concluded } = self.requests.entry(key)?;
+        let Entry { request, mut memory, live, concluded } = self.requests.entry(key)?;
         if concluded {
             return None;
+        }
+        let now = self.clock.now();
+        if memory.first_seen.is_none() {
+            memory.first_seen = Some(now);
+            let uid = request.metadata.uid.as_deref().unwrap_or_default();
+            self.requests.remember(key, uid, |memory| memory.first_seen = Some(now));
         }
         let issuer = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace);
         let (issuer, signer) =
             issuer.map_or((IssuerView::Missing, None), |issuer| self.issuers.view(&issuer));
-        Some(Loaded { now: self.clock.now(), jitter: jitter(), request, memory, live, issuer, signer })
+        Some(Loaded { now, jitter: jitter(), request, memory, live, issuer, signer })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::api::{CertificateRequest, GoDuration, IssuerKey};
 use crate::signer::outcome::Handle;
 use crate::signer::{Order, RequestIdentity};
 
-/// How long a request may wait for its approval before an event tells what to do. cert-manager's approver
+/// How long a request may wait under our eyes for its approval before an event tells what to do. cert-manager's approver
 /// answers within milliseconds.
 const APPROVAL_GRACE: SignedDuration = SignedDuration::from_secs(20);
 
@@ -73,6 +73,11 @@ pub fn decide(snapshot: &RequestSnapshot<'_>) -> Action {
     if !Condition::is_true(request.conditions(), APPROVED) {
         return await_approval(snapshot, &issuer);
     }
+    if matches!(snapshot.issuer, IssuerView::Unchecked) {
+        // The end of the check wakes the request. To write Pending before it would be two writes for one, on
+        // every waiting request, whenever a new leader takes over.
+        return Action::Wait { until: None, notice: None };
+    }
     let terms = match issuer_ready(&snapshot.issuer, &issuer) {
         Ok(terms) => terms,
         Err(message) => return pending(snapshot, message),
@@ -127,8 +132,9 @@ fn await_approval(snapshot: &RequestSnapshot<'_>, issuer: &IssuerKey) -> Action 
     if snapshot.memory.approval_reported {
         return Action::Wait { until: None, notice: None };
     }
-    let made = snapshot.request.metadata.creation_timestamp.as_ref().map_or(snapshot.now, |time| time.0);
-    let report_at = made.saturating_add(APPROVAL_GRACE).unwrap_or(snapshot.now);
+    // By our own clock alone: the API server's may be behind it.
+    let seen = snapshot.memory.first_seen.unwrap_or(snapshot.now);
+    let report_at = seen.saturating_add(APPROVAL_GRACE).unwrap_or(snapshot.now);
     if report_at > snapshot.now {
         return Action::Wait { until: Some(report_at), notice: None };
     }
@@ -161,6 +167,7 @@ fn signer_name(issuer: &IssuerKey) -> String {
 fn issuer_ready<'a>(view: &'a IssuerView, issuer: &IssuerKey) -> Result<&'a Terms, String> {
     match view {
         IssuerView::Missing => Err(format!("{issuer} does not exist; waiting for it to be created")),
+        IssuerView::Unchecked => Err(format!("{issuer} is being checked")),
         IssuerView::NotReady { message } => Err(format!("{issuer} is not ready: {message}")),
         IssuerView::Ready { generation, checked_generation, .. } if generation != checked_generation => {
             Err(format!("{issuer} is not ready: its new settings are being checked"))

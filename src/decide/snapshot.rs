@@ -26,7 +26,9 @@ pub struct RequestSnapshot<'a> {
 pub enum IssuerView {
     /// No issuer of that kind and name.
     Missing,
-    /// It was not checked yet at its present generation, or the check failed.
+    /// It exists; this process has not finished its first check of it, which takes no longer than the PKI does.
+    Unchecked,
+    /// The check failed.
     NotReady {
         /// What the issuer's condition says.
         message: String,
@@ -59,6 +61,8 @@ pub struct Memory {
     pub failures: u32,
     /// Not to call the PKI before.
     pub not_before: Option<Timestamp>,
+    /// When this process first looked at the request.
+    pub first_seen: Option<Timestamp>,
     /// Whether the wait for approval was already reported.
     pub approval_reported: bool,
 }

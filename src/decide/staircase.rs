@@ -174,7 +174,7 @@ fn a_failure_is_never_earlier_than_a_second_after_creation() {
 fn before_its_time_it_waits() {
     let request = request(|_| ());
     let later = now() + SignedDuration::from_secs(30);
-    let memory = Memory { failures: 2, not_before: Some(later), approval_reported: false };
+    let memory = Memory { failures: 2, not_before: Some(later), ..Memory::default() };
     let snapshot = RequestSnapshot { now: now(), jitter: 0.5, request: &request, issuer: ready(), memory };
     assert!(matches!(decide(&snapshot), Action::Wait { until: Some(until), .. } if until == later));
 }

@@ -182,6 +182,7 @@ prop_compose! {
 fn issuer() -> impl Strategy<Value = IssuerView> {
     prop_oneof![
         1 => Just(IssuerView::Missing),
+        1 => Just(IssuerView::Unchecked),
         1 => "[ -~]{0,40}".prop_map(|message| IssuerView::NotReady { message }),
         4 => (0_i64..3, 0_i64..3).prop_map(|(generation, checked_generation)| {
             IssuerView::Ready { generation, checked_generation, terms: terms() }
@@ -202,8 +203,13 @@ fn ready() -> IssuerView {
 }
 
 fn memory() -> impl Strategy<Value = Memory> {
-    (0_u32..40, proptest::option::of(time()), any::<bool>()).prop_map(
-        |(failures, not_before, approval_reported)| Memory { failures, not_before, approval_reported },
+    (0_u32..40, proptest::option::of(time()), proptest::option::of(time()), any::<bool>()).prop_map(
+        |(failures, not_before, first_seen, approval_reported)| Memory {
+            failures,
+            not_before,
+            first_seen,
+            approval_reported,
+        },
     )
 }
 
