@@ -21,7 +21,13 @@ pub struct Args {
     #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
     pub control_listen: SocketAddr,
     /// The root token of the Vault face.
-    #[arg(long, env = "MOCK_PKI_ROOT_TOKEN", hide_env_values = true, default_value = "root", value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "MOCK_PKI_ROOT_TOKEN",
+        hide_env_values = true,
+        default_value = "root",
+        value_name = "TOKEN"
+    )]
     pub root_token: String,
     /// The keys of the CAs. RSA takes up to seconds to make.
     #[arg(long, env = "MOCK_PKI_CA_KEY_ALGORITHM", value_enum, default_value_t = CaKey::EcdsaP256)]
@@ -127,7 +133,9 @@ impl Args {
             std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))
         };
         let vault_tls = match (&self.vault_tls_cert, &self.vault_tls_key) {
-            (Some(certificates), Some(key)) => Tls::Given { certificates: read(certificates)?, key: read(key)? },
+            (Some(certificates), Some(key)) => {
+                Tls::Given { certificates: read(certificates)?, key: read(key)? }
+            }
             _ if self.vault_tls => Tls::Generated { names: self.vault_tls_name.clone() },
             _ => Tls::Off,
         };
@@ -157,8 +165,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_ca_key_has_a_name_on_the_command_line() {
-        let names: Vec<_> =
-            CaKey::value_variants().iter().filter_map(|key| Some(key.to_possible_value()?.get_name().to_owned())).collect();
+        let names: Vec<_> = CaKey::value_variants()
+            .iter()
+            .filter_map(|key| Some(key.to_possible_value()?.get_name().to_owned()))
+            .collect();
         assert_eq!(
             names,
             ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519"]

@@ -35,7 +35,10 @@ impl std::fmt::Debug for Part {
 
 impl Part {
     pub(crate) fn authority(&self) -> Result<Authority, CaError> {
-        Authority::from_certificates(self.certificates.clone(), SigningKey::from_pem(self.key_pem.as_bytes())?)
+        Authority::from_certificates(
+            self.certificates.clone(),
+            SigningKey::from_pem(self.key_pem.as_bytes())?,
+        )
     }
 }
 

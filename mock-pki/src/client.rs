@@ -16,7 +16,11 @@
 use reqwest::{Client, Method, Response};
 use serde::{Deserialize, de::DeserializeOwned};
 
-pub use crate::{fault::{Fault, Installed}, journal::Entry, ledger::Issued};
+pub use crate::{
+    fault::{Fault, Installed},
+    journal::Entry,
+    ledger::Issued,
+};
 
 /// Why the control port did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +69,10 @@ impl Control {
     /// For the control port at this base URL ([`crate::server::Running::control_url`]).
     #[must_use]
     pub fn new(base: &str) -> Self {
-        // Loopback, in the clear: a proxy from the environment has no business here.
-        let client = Client::builder().no_proxy().build().unwrap_or_default();
+        // Loopback, in the clear: a proxy from the environment has no business here, and no TLS is spoken. It is
+        // configured all the same, so that no process-wide rustls provider is needed to make the client.
+        let tls = crate::tls::no_trust();
+        let client = Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap_or_default();
         Self { client, base: base.trim_end_matches('/').to_owned() }
     }
 
@@ -132,7 +138,12 @@ impl Control {
         Ok(self.send(Method::GET, path, None).await?.json().await?)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response, ControlError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response, ControlError> {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);

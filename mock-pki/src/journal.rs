@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -96,7 +99,10 @@ mod tests {
 
     #[test]
     fn secrets_in_paths_are_not_remembered() {
-        assert_eq!(redacted("/v1/auth/approle/role/r1/secret-id/abc"), "/v1/auth/approle/role/r1/secret-id/…");
+        assert_eq!(
+            redacted("/v1/auth/approle/role/r1/secret-id/abc"),
+            "/v1/auth/approle/role/r1/secret-id/…"
+        );
         assert_eq!(redacted("/v1/pki/sign/web"), "/v1/pki/sign/web");
         assert_eq!(redacted(&"x".repeat(9999)).len(), MAX_PATH);
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -71,10 +74,6 @@ impl Ledger {
 
     pub(crate) fn all(&self) -> Vec<Issued> {
         lock(&self.entries).iter().cloned().collect()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.entries).len()
     }
 
     pub(crate) fn forgotten(&self) -> u64 {

@@ -15,9 +15,9 @@
 mod admin;
 pub mod args;
 mod ca;
-pub mod clock;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod clock;
 mod connection;
 mod fault;
 pub mod journal;

@@ -74,7 +74,8 @@ fn ready(running: &Running) -> String {
 
 fn banner(running: &Running, args: &Args) -> String {
     let Running { vault_url, control_url, root_token, .. } = running;
-    let cacert = args.tls_ca_out.as_ref().map(|path| format!(" VAULT_CACERT={}", path.display())).unwrap_or_default();
+    let cacert =
+        args.tls_ca_out.as_ref().map(|path| format!(" VAULT_CACERT={}", path.display())).unwrap_or_default();
     format!(
         "\
 mock-pki: a PKI for tests. Everything is in memory; nothing here is for production.

@@ -41,7 +41,10 @@ pub(crate) fn uuid() -> String {
 
 /// 24 letters and digits: an accessor, the tail of a token or of a lease.
 pub(crate) fn base62() -> String {
-    bytes::<24>().iter().map(|byte| char::from(BASE62.get(usize::from(byte % 62)).copied().unwrap_or(b'0'))).collect()
+    bytes::<24>()
+        .iter()
+        .map(|byte| char::from(BASE62.get(usize::from(byte % 62)).copied().unwrap_or(b'0')))
+        .collect()
 }
 
 /// OpenBao's service token.

@@ -185,7 +185,10 @@ async fn world(config: &Config) -> Result<Arc<World>, StartError> {
     Ok(Arc::new(made.await.map_err(|_| StartError::Interrupted)??))
 }
 
-async fn listen(address: SocketAddr, allow_non_loopback: bool) -> Result<(TcpListener, SocketAddr), StartError> {
+async fn listen(
+    address: SocketAddr,
+    allow_non_loopback: bool,
+) -> Result<(TcpListener, SocketAddr), StartError> {
     if !address.ip().is_loopback() && !allow_non_loopback {
         return Err(StartError::NotLoopback(address.ip()));
     }

@@ -3,7 +3,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use ca::{
-    Authority, CaError, CaProfile, GeneralName, KeyAlgorithm, LeafProfile, Requested, Sans, SigningKey, Subject,
+    Authority, CaError, CaProfile, GeneralName, KeyAlgorithm, LeafProfile, Requested, Sans, SigningKey,
+    Subject,
 };
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -77,6 +78,16 @@ pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<Option<(TlsAcceptor,
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some((TlsAcceptor::from(Arc::new(config)), ca)))
+}
+
+/// A client's configuration that trusts nobody.
+#[cfg(feature = "client")]
+pub(crate) fn no_trust() -> rustls::ClientConfig {
+    let versions = rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    versions
+        .unwrap_or_else(|_| rustls::ClientConfig::builder())
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
 }
 
 /// Named here, so that no process-wide default is needed or set.

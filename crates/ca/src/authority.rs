@@ -59,7 +59,11 @@ impl Authority {
     ///
     /// # Errors
     /// As [`Authority::self_signed`].
-    pub fn self_signed_as(key: SigningKey, profile: &LeafProfile, extra: Vec<Extra>) -> Result<Self, CaError> {
+    pub fn self_signed_as(
+        key: SigningKey,
+        profile: &LeafProfile,
+        extra: Vec<Extra>,
+    ) -> Result<Self, CaError> {
         let id = key_id(key.spki_der())?;
         let subject = match &profile.subject {
             Subject::Der(name) => name.as_slice(),

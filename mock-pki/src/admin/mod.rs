@@ -44,7 +44,11 @@ pub(crate) fn router(world: Arc<World>) -> Router {
 
 /// A web page somewhere must not be able to drive this port through the browser of whoever runs it: such
 /// requests carry an Origin, and after DNS rebinding a foreign Host.
-async fn only_local_pages(headers: HeaderMap, request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
+async fn only_local_pages(
+    headers: HeaderMap,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
     if headers.contains_key(header::ORIGIN) {
         return problem(StatusCode::FORBIDDEN, "requests from web pages are not answered");
     }

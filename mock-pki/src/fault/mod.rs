@@ -98,7 +98,11 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
     }
 
     /// Spoils a certificate before it is made, or its chain.
-    fn spoil_certificate(&self, _issuance: &mut Issuance<'_>, _now: jiff::Timestamp) -> Result<(), ca::CaError> {
+    fn spoil_certificate(
+        &self,
+        _issuance: &mut Issuance<'_>,
+        _now: jiff::Timestamp,
+    ) -> Result<(), ca::CaError> {
         Ok(())
     }
 }
@@ -170,7 +174,9 @@ impl Fault {
 }
 
 /// Reads a kind's parameters.
-fn parameters<T: DeserializeOwned + Misbehaviour + 'static>(value: Value) -> Result<Box<dyn Misbehaviour>, String> {
+fn parameters<T: DeserializeOwned + Misbehaviour + 'static>(
+    value: Value,
+) -> Result<Box<dyn Misbehaviour>, String> {
     let fault: T = serde_json::from_value(value).map_err(|error| error.to_string())?;
     Ok(Box::new(fault))
 }

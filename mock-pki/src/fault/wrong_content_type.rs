@@ -12,7 +12,8 @@ pub(crate) const KIND: Kind = Kind {
     build: parameters::<WrongContentType>,
 };
 
-const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n";
+const PAGE: &str =
+    "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

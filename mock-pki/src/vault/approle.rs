@@ -78,39 +78,55 @@ impl AppRole {
                 write(&self.roles).remove(*name);
                 Ok(Answer::Nothing)
             }
-            (["role", name, "role-id"], Operation::Read) => self.with(name, Refusal::absent, |role| {
-                Ok(Answer::data(json!({ "role_id": role.role_id })))
-            }),
+            (["role", name, "role-id"], Operation::Read) => {
+                self.with(name, Refusal::absent, |role| Ok(Answer::data(json!({ "role_id": role.role_id }))))
+            }
             (["role", name, "role-id"], Operation::Update) => {
                 let id = request.fields.text("role_id")?.into_owned();
                 if id.is_empty() {
                     return Err(Refusal::bad("missing role_id"));
                 }
-                self.with(name, || missing(name), |role| {
-                    role.role_id = id;
-                    Ok(Answer::Nothing)
-                })
+                self.with(
+                    name,
+                    || missing(name),
+                    |role| {
+                        role.role_id = id;
+                        Ok(Answer::Nothing)
+                    },
+                )
             }
             (["role", name, kind @ ("secret-id" | "custom-secret-id")], Operation::Update) => {
                 self.secret(name, *kind == "custom-secret-id", &request.fields, now)
             }
-            (["role", name, "secret-id"], Operation::List) => self.with(name, || missing(name), |role| {
-                let accessors = role.secrets.values().map(|secret| secret.accessor.clone()).collect();
-                Ok(Answer::keys(request.page(accessors)))
-            }),
+            (["role", name, "secret-id"], Operation::List) => self.with(
+                name,
+                || missing(name),
+                |role| {
+                    let accessors = role.secrets.values().map(|secret| secret.accessor.clone()).collect();
+                    Ok(Answer::keys(request.page(accessors)))
+                },
+            ),
             (["role", name, "secret-id", "destroy"], Operation::Update | Operation::Delete) => {
                 let id = request.fields.text("secret_id")?.into_owned();
-                self.with(name, || missing(name), |role| {
-                    role.secrets.remove(&id);
-                    Ok(Answer::Nothing)
-                })
+                self.with(
+                    name,
+                    || missing(name),
+                    |role| {
+                        role.secrets.remove(&id);
+                        Ok(Answer::Nothing)
+                    },
+                )
             }
             (["role", name, "secret-id-accessor", "destroy"], Operation::Update | Operation::Delete) => {
                 let accessor = request.fields.text("secret_id_accessor")?.into_owned();
-                self.with(name, || missing(name), |role| {
-                    role.secrets.retain(|_, secret| secret.accessor != accessor);
-                    Ok(Answer::Nothing)
-                })
+                self.with(
+                    name,
+                    || missing(name),
+                    |role| {
+                        role.secrets.retain(|_, secret| secret.accessor != accessor);
+                        Ok(Answer::Nothing)
+                    },
+                )
             }
             (
                 ["login" | "role"]
@@ -161,24 +177,35 @@ impl AppRole {
         let (ttl, uses) = (fields.seconds("ttl")?, fields.integer("num_uses")?);
         let metadata = fields.text("metadata").unwrap_or_default();
         let metadata = serde_json::from_str(&metadata).unwrap_or_default();
-        self.with(name, || missing(name), |role| {
-            let id = if custom { given } else { random::uuid() };
-            let ttl = if ttl > 0 { ttl } else { role.settings.secret_id_ttl };
-            let uses = if uses > 0 { uses } else { role.settings.secret_id_num_uses };
-            let expires = (ttl > 0).then(|| now.checked_add(jiff::SignedDuration::from_secs(ttl)).ok()).flatten();
-            let accessor = random::uuid();
-            let answer = json!({
-                "secret_id": id,
-                "secret_id_accessor": accessor,
-                "secret_id_num_uses": uses,
-                "secret_id_ttl": ttl,
-            });
-            role.secrets.insert(id, Secret { accessor, expires, uses, uses_left: uses, metadata });
-            Ok(Answer::data(answer))
-        })
+        self.with(
+            name,
+            || missing(name),
+            |role| {
+                let id = if custom { given } else { random::uuid() };
+                let ttl = if ttl > 0 { ttl } else { role.settings.secret_id_ttl };
+                let uses = if uses > 0 { uses } else { role.settings.secret_id_num_uses };
+                let expires =
+                    (ttl > 0).then(|| now.checked_add(jiff::SignedDuration::from_secs(ttl)).ok()).flatten();
+                let accessor = random::uuid();
+                let answer = json!({
+                    "secret_id": id,
+                    "secret_id_accessor": accessor,
+                    "secret_id_num_uses": uses,
+                    "secret_id_ttl": ttl,
+                });
+                role.secrets.insert(id, Secret { accessor, expires, uses, uses_left: uses, metadata });
+                Ok(Answer::data(answer))
+            },
+        )
     }
 
-    fn login(&self, state: &State, request: &Request, mount: &str, now: Timestamp) -> Result<Answer, Refusal> {
+    fn login(
+        &self,
+        state: &State,
+        request: &Request,
+        mount: &str,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
         let role_id = request.fields.text("role_id")?;
         let secret_id = request.fields.text("secret_id")?;
         if role_id.is_empty() {
@@ -255,7 +282,8 @@ impl Settings {
         // `policies` is the older name.
         let policies = ["token_policies", "policies"].into_iter().find(|name| fields.has(name));
         Ok(Self {
-            bind_secret_id: fields.boolean("bind_secret_id", known.is_none_or(|known| known.bind_secret_id))?,
+            bind_secret_id: fields
+                .boolean("bind_secret_id", known.is_none_or(|known| known.bind_secret_id))?,
             secret_id_num_uses: integer("secret_id_num_uses", known.map(|known| known.secret_id_num_uses))?,
             secret_id_ttl: seconds("secret_id_ttl", known.map(|known| known.secret_id_ttl))?,
             token_explicit_max_ttl: seconds(
@@ -263,8 +291,10 @@ impl Settings {
                 known.map(|known| known.token_explicit_max_ttl),
             )?,
             token_max_ttl: seconds("token_max_ttl", known.map(|known| known.token_max_ttl))?,
-            token_no_default_policy: fields
-                .boolean("token_no_default_policy", known.is_some_and(|known| known.token_no_default_policy))?,
+            token_no_default_policy: fields.boolean(
+                "token_no_default_policy",
+                known.is_some_and(|known| known.token_no_default_policy),
+            )?,
             token_num_uses: integer("token_num_uses", known.map(|known| known.token_num_uses))?,
             token_period: seconds("token_period", known.map(|known| known.token_period))?,
             token_policies: match policies {

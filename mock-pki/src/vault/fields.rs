@@ -96,7 +96,9 @@ pub(crate) fn as_seconds(name: &str, value: &Value) -> Result<i64, Refusal> {
     let seconds = match value {
         Value::String(text) => duration::parse(text)
             .ok_or_else(|| invalid(name, &format!("time: invalid duration {}", quoted(text))))?,
-        Value::Number(number) => number.as_i64().ok_or_else(|| invalid(name, "could not parse duration from input"))?,
+        Value::Number(number) => {
+            number.as_i64().ok_or_else(|| invalid(name, "could not parse duration from input"))?
+        }
         _ => return Err(invalid(name, "could not parse duration from input")),
     };
     if seconds < 0 {

@@ -31,13 +31,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::{
-    ca::Hierarchy,
-    fault::Certificates,
-    random,
-    store::World,
-    sync::read,
-};
+use crate::{ca::Hierarchy, fault::Certificates, random, store::World, sync::read};
 use envelope::{Answer, json};
 use error::Refusal;
 use mounts::{Backend, Mount, Mounts};
@@ -73,7 +67,11 @@ impl Answered {
 impl State {
     /// A server as a developer finds it useful: `pki` with a root, `pki_int` with an intermediate and a role
     /// `web` that allows every name.
-    pub(crate) fn new(hierarchy: &Hierarchy, root_token: &str, now: Timestamp) -> Result<Self, ::ca::CaError> {
+    pub(crate) fn new(
+        hierarchy: &Hierarchy,
+        root_token: &str,
+        now: Timestamp,
+    ) -> Result<Self, ::ca::CaError> {
         let (mut secrets, auths) = mounts::builtin();
         let root = pki::Pki::bootstrapped(hierarchy.root.authority()?, "root");
         let intermediate = pki::Pki::bootstrapped(hierarchy.intermediate.authority()?, "intermediate");
@@ -96,7 +94,9 @@ impl State {
         let default = Policy::parse(policy::DEFAULT_POLICY).ok();
         Ok(Self {
             tokens,
-            policies: RwLock::new(default.into_iter().map(|policy| ("default".to_owned(), (policy, now))).collect()),
+            policies: RwLock::new(
+                default.into_iter().map(|policy| ("default".to_owned(), (policy, now))).collect(),
+            ),
             secrets: RwLock::new(secrets),
             auths: RwLock::new(auths),
             cluster_name: format!("vault-cluster-{}", random::accessor_suffix()),
@@ -149,7 +149,6 @@ impl State {
         });
         found
     }
-
 }
 
 /// Answers one request. `sealed` and `certificates` come from installed faults.

@@ -77,7 +77,9 @@ impl Mount {
             }
             match self.backend.kind() {
                 "system" => config.insert("passthrough_request_headers".to_owned(), json!(["Accept"])),
-                "identity" => config.insert("passthrough_request_headers".to_owned(), json!(["Authorization"])),
+                "identity" => {
+                    config.insert("passthrough_request_headers".to_owned(), json!(["Authorization"]))
+                }
                 _ => None,
             };
         }
@@ -198,7 +200,8 @@ fn one(state: &State, request: &Request, path: &str, auth: bool) -> Result<Answe
         Operation::Update => enable(state, request, path, auth),
         Operation::Delete => {
             let mut mounts = write(state.mounts(auth));
-            if matches!(mounts.get(&path).map(|mount| &mount.backend), Some(Backend::System | Backend::Token)) {
+            if matches!(mounts.get(&path).map(|mount| &mount.backend), Some(Backend::System | Backend::Token))
+            {
                 return Err(Refusal::bad(format!("cannot unmount \"{path}\"")));
             }
             mounts.remove(&path);
@@ -218,9 +221,10 @@ fn enable(state: &State, request: &Request, path: String, auth: bool) -> Result<
     }
     let config = nested(request, "config");
     let backend = match (&*kind, auth) {
-        ("pki", false) => {
-            Backend::Pki(Arc::new(Pki::new(config.seconds("default_lease_ttl")?, config.seconds("max_lease_ttl")?)))
-        }
+        ("pki", false) => Backend::Pki(Arc::new(Pki::new(
+            config.seconds("default_lease_ttl")?,
+            config.seconds("max_lease_ttl")?,
+        ))),
         ("kv" | "kv-v2", false) => Backend::Other("kv"),
         ("approle", true) => Backend::AppRole(Arc::default()),
         _ => return Err(Refusal::bad(format!("plugin not found in the catalog: {kind}"))),

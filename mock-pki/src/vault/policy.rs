@@ -41,9 +41,13 @@ impl Policy {
         let rules = if text.trim_start().starts_with('{') { json_rules(text) } else { hcl_rules(text) };
         let rules = rules.map_err(failed)?;
         for rule in &rules {
-            if let Some(unknown) = rule.capabilities.iter().find(|known| !CAPABILITIES.contains(&known.as_str())) {
+            if let Some(unknown) =
+                rule.capabilities.iter().find(|known| !CAPABILITIES.contains(&known.as_str()))
+            {
                 let path = &rule.path;
-                return Err(failed(format!("path \"{path}\": path \"{path}\": invalid capability \"{unknown}\"")));
+                return Err(failed(format!(
+                    "path \"{path}\": path \"{path}\": invalid capability \"{unknown}\""
+                )));
             }
         }
         Ok(Self { text: text.to_owned(), rules })
@@ -79,7 +83,8 @@ fn specificity(pattern: &str, path: &str) -> Option<usize> {
     if let Some(prefix) = pattern.strip_suffix('*') {
         return segments_match(prefix, path, true).then(|| literal(prefix));
     }
-    segments_match(pattern, path, false).then(|| literal(pattern) + usize::from(!pattern.contains('+')) * 100_000)
+    segments_match(pattern, path, false)
+        .then(|| literal(pattern) + usize::from(!pattern.contains('+')) * 100_000)
 }
 
 fn literal(pattern: &str) -> usize {
@@ -177,7 +182,8 @@ impl<'a> Tokens<'a> {
         }
         if first.is_alphanumeric() || first == '_' {
             let end = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));
-            let (word, after) = self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or((self.rest, ""));
+            let (word, after) =
+                self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or((self.rest, ""));
             self.rest = after;
             return Ok(Some(Token::Word(word)));
         }
@@ -226,7 +232,9 @@ mod tests {
 
     #[test]
     fn a_broken_policy_is_named() {
-        for text in ["path \"x\" {", "path \"x\" { capabilities = [\"fly\"] }", "path", "x", "path \"x", "path \"x\""] {
+        for text in
+            ["path \"x\" {", "path \"x\" { capabilities = [\"fly\"] }", "path", "x", "path \"x", "path \"x\""]
+        {
             assert!(Policy::parse(text).is_err(), "{text}");
         }
         assert!(Policy::parse(DEFAULT_POLICY).is_ok());

@@ -56,7 +56,8 @@ impl Request {
         payload: &[u8],
     ) -> Result<Self, Refusal> {
         let query = parse_query(query.unwrap_or_default());
-        let listed = query.iter().any(|(name, value)| name == "list" && matches!(value.as_str(), "true" | "1"));
+        let listed =
+            query.iter().any(|(name, value)| name == "list" && matches!(value.as_str(), "true" | "1"));
         let operation = match method.as_str() {
             "GET" | "HEAD" if listed => Operation::List,
             "GET" | "HEAD" => Operation::Read,
@@ -99,7 +100,9 @@ impl Request {
         if let Some(after) = self.query("after").filter(|after| !after.is_empty()) {
             keys.retain(|key| key.as_str() > after);
         }
-        if let Some(limit) = self.query("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0) {
+        if let Some(limit) =
+            self.query("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0)
+        {
             keys.truncate(limit);
         }
         keys
@@ -140,5 +143,7 @@ pub(crate) fn common_name(headers: &HeaderMap, payload: &[u8]) -> Option<String>
         let csr = x509::Csr::from_pem(csr.as_bytes()).ok()?;
         csr.subject().common_name().map(str::to_owned)
     });
-    from_csr.or_else(|| fields.text("common_name").ok().filter(|name| !name.is_empty()).map(|name| name.into_owned()))
+    from_csr.or_else(|| {
+        fields.text("common_name").ok().filter(|name| !name.is_empty()).map(|name| name.into_owned())
+    })
 }

@@ -61,7 +61,8 @@ pub(crate) async fn serve(
         Reply::Answer(answer) => Some(answer.status().as_u16()),
         Reply::Cut(_) => None,
     };
-    let fault = plan.http.first().map(|fault| fault.name().to_owned()).or_else(|| plan.certificates.applied());
+    let fault =
+        plan.http.first().map(|fault| fault.name().to_owned()).or_else(|| plan.certificates.applied());
     let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::debug!(method = %head.method, path = head.uri.path(), status, fault, microseconds, "answered");
     world.journal.record(Entry {
@@ -74,9 +75,10 @@ pub(crate) async fn serve(
         request_id,
         fault,
         microseconds,
-        user_agent: head.headers.get(http::header::USER_AGENT).map(|agent| {
-            String::from_utf8_lossy(agent.as_bytes()).chars().take(200).collect()
-        }),
+        user_agent: head
+            .headers
+            .get(http::header::USER_AGENT)
+            .map(|agent| String::from_utf8_lossy(agent.as_bytes()).chars().take(200).collect()),
     });
     match reply {
         Reply::Answer(answer) => Ok(answer),
@@ -84,7 +86,12 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(world: &Arc<World>, head: &Arc<http::request::Parts>, body: Bytes, plan: &Arc<Plan>) -> Answered {
+async fn answer(
+    world: &Arc<World>,
+    head: &Arc<http::request::Parts>,
+    body: Bytes,
+    plan: &Arc<Plan>,
+) -> Answered {
     let sealed = plan.http.iter().any(|fault| fault.behaviour.seals());
     let (world, head, plan) = (Arc::clone(world), Arc::clone(head), Arc::clone(plan));
     // Making an RSA key takes up to seconds; signing takes less than handing the work to another thread.

@@ -108,7 +108,9 @@ fn seal_status(state: &State, sealed: bool) -> SealStatus<'_> {
 pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     match segments.as_slice() {
-        ["mounts", ..] | ["auth", ..] | ["internal", "ui", "mounts", ..] => mounts::route(state, request, &segments),
+        ["mounts", ..] | ["auth", ..] | ["internal", "ui", "mounts", ..] => {
+            mounts::route(state, request, &segments)
+        }
         ["policies", "acl"] | ["policy"] => list_policies(state, request, segments.len() == 1),
         ["policies", "acl", name] => policy(state, request, name, "policy", now),
         ["policy", name] => policy(state, request, name, "rules", now),
@@ -137,7 +139,13 @@ fn list_policies(state: &State, request: &Request, legacy: bool) -> Result<Answe
     Ok(Answer::both(both))
 }
 
-fn policy(state: &State, request: &Request, name: &str, key: &str, now: Timestamp) -> Result<Answer, Refusal> {
+fn policy(
+    state: &State,
+    request: &Request,
+    name: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Answer, Refusal> {
     let name = name.to_ascii_lowercase();
     match request.operation {
         Operation::Read => {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, RwLock, atomic::{AtomicI64, Ordering}},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -96,7 +99,8 @@ impl Token {
         let limit = [self.explicit_max_ttl, self.max_ttl].into_iter().filter(|limit| *limit > 0).min();
         let left = if self.period > 0 { None } else { limit.map(|limit| (limit - age).max(0)) };
         let ttl = left.map_or(wanted, |left| wanted.min(left));
-        self.expires_ms.store(now.as_millisecond().saturating_add(ttl.saturating_mul(1000)), Ordering::Relaxed);
+        self.expires_ms
+            .store(now.as_millisecond().saturating_add(ttl.saturating_mul(1000)), Ordering::Relaxed);
         self.renewed_ms.store(now.as_millisecond(), Ordering::Relaxed);
         (ttl, limit.filter(|_| ttl < wanted))
     }
@@ -169,7 +173,8 @@ impl Tokens {
     pub(crate) fn create(&self, new: NewToken, now: Timestamp) -> (String, Arc<Token>) {
         let id = new.id.unwrap_or_else(random::token);
         let ttl = if new.period > 0 { new.period } else { new.ttl };
-        let expires = if ttl > 0 { now.as_millisecond().saturating_add(ttl.saturating_mul(1000)) } else { NEVER };
+        let expires =
+            if ttl > 0 { now.as_millisecond().saturating_add(ttl.saturating_mul(1000)) } else { NEVER };
         let token = Arc::new(Token {
             accessor: random::base62(),
             policies: new.policies,

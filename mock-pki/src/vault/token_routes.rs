@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::vault::{
-    State,
-    duration,
+    State, duration,
     envelope::Answer,
     error::Refusal,
     request::{Operation, Request},
@@ -13,8 +12,21 @@ use crate::vault::{
 };
 
 const CREATE: &[&str] = &[
-    "display_name", "entity_alias", "explicit_max_ttl", "id", "lease", "meta", "metadata", "no_default_policy",
-    "no_parent", "num_uses", "period", "policies", "renewable", "ttl", "type",
+    "display_name",
+    "entity_alias",
+    "explicit_max_ttl",
+    "id",
+    "lease",
+    "meta",
+    "metadata",
+    "no_default_policy",
+    "no_parent",
+    "num_uses",
+    "period",
+    "policies",
+    "renewable",
+    "ttl",
+    "type",
 ];
 
 pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp) -> Result<Answer, Refusal> {
@@ -34,7 +46,8 @@ pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp
         ("lookup-accessor", Operation::Update) => {
             let accessor = request.fields.text("accessor")?;
             let found = state.tokens.find_by_accessor(&accessor, now);
-            let (_, token) = found.ok_or_else(|| Refusal::with(http::StatusCode::FORBIDDEN, "invalid accessor"))?;
+            let (_, token) =
+                found.ok_or_else(|| Refusal::with(http::StatusCode::FORBIDDEN, "invalid accessor"))?;
             Ok(Answer::data(token.describe("", now)))
         }
         ("renew-self", Operation::Update) => {
@@ -66,8 +79,8 @@ pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp
         }
         ("accessors", Operation::List) => Ok(Answer::keys(state.tokens.accessors())),
         (
-            "create" | "create-orphan" | "lookup-self" | "lookup" | "lookup-accessor" | "renew-self" | "renew"
-            | "revoke-self" | "revoke" | "revoke-accessor" | "accessors",
+            "create" | "create-orphan" | "lookup-self" | "lookup" | "lookup-accessor" | "renew-self"
+            | "renew" | "revoke-self" | "revoke" | "revoke-accessor" | "accessors",
             _,
         ) => Err(Refusal::unsupported_operation()),
         _ => Err(Refusal::unsupported_path()),

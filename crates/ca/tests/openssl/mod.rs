@@ -12,7 +12,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     Err(format!("{command:?}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
-pub fn verify(authority: &ca::Authority, leaf: &x509::Certificate, at: i64) -> Result<(), String> {
+pub(crate) fn verify(authority: &ca::Authority, leaf: &x509::Certificate, at: i64) -> Result<(), String> {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("leaf.pem"), leaf.to_pem()).unwrap();
@@ -38,7 +38,7 @@ pub fn verify(authority: &ca::Authority, leaf: &x509::Certificate, at: i64) -> R
     run(&mut command)
 }
 
-pub fn request(subject: &str, mask: &str, sans: &str) -> x509::Csr {
+pub(crate) fn request(subject: &str, mask: &str, sans: &str) -> x509::Csr {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name);
     let config = format!(
@@ -55,7 +55,7 @@ pub fn request(subject: &str, mask: &str, sans: &str) -> x509::Csr {
 }
 
 /// A self-signed CA certificate and its key, PEM.
-pub fn authority(subject: &str) -> (String, String) {
+pub(crate) fn authority(subject: &str) -> (String, String) {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name);
     let mut command = Command::new("openssl");

@@ -153,7 +153,9 @@ fn uris(rules: &Rules, fields: &Fields, csr: Option<&Names>) -> Result<Vec<Strin
 fn other_names(rules: &Rules, fields: &Fields) -> Result<Vec<GeneralName>, Refusal> {
     let parse = |text: String| {
         let (type_id, typed) = text.split_once(';').ok_or_else(|| {
-            Refusal::bad(format!("could not parse requested other SAN: expected a semicolon in other SAN {text}"))
+            Refusal::bad(format!(
+                "could not parse requested other SAN: expected a semicolon in other SAN {text}"
+            ))
         })?;
         let (kind, value) = typed.split_once(':').unwrap_or((typed, ""));
         if !matches!(kind.to_ascii_lowercase().as_str(), "utf8" | "utf-8") {
@@ -213,6 +215,19 @@ pub(crate) fn distinguished_name<'a>(
         }
     }
     ca::distinguished_name(&rdns)
+}
+
+/// The names of a CA: its common name, when that is a host's, and those it is given.
+pub(crate) fn ca_names(fields: &Fields) -> Result<Sans, Refusal> {
+    let mut names = Names::default();
+    let common_name = fields.text("common_name")?;
+    if !common_name.is_empty() && !fields.boolean("exclude_cn_from_sans", false)? {
+        add_name(&mut names, &common_name)?;
+    }
+    for name in fields.list("alt_names")? {
+        add_name(&mut names, &name)?;
+    }
+    encode(&names)
 }
 
 /// In the order of Go's `crypto/x509`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ca::{Authority, SigningKey};
+use ca::{Authority, KeyAlgorithm, SigningKey};
 use serde_json::{Map, Value, json};
 use x509::Certificate;
 
@@ -18,6 +18,8 @@ pub(crate) struct Issuer {
     pub(crate) chain: Vec<Certificate>,
     /// The chain as PEM, without final newlines.
     pub(crate) chain_pem: Vec<String>,
+    /// How its CRLs are signed, as Go names it; empty for what was imported.
+    pub(crate) revocation_algorithm: &'static str,
     /// Absent when only the certificate was imported.
     pub(crate) authority: Option<Authority>,
 }
@@ -49,7 +51,8 @@ impl Issuers {
     /// Adds a CA with its key. The first becomes the default.
     pub(crate) fn adopt(&mut self, authority: Authority, name: &str) -> Arc<Issuer> {
         let chain = authority.chain().to_vec();
-        self.add(chain, Some(authority), name, random::uuid())
+        let algorithm = go_name(authority.key().algorithm());
+        self.add(chain, Some(authority), name, random::uuid(), algorithm)
     }
 
     fn add(
@@ -58,6 +61,7 @@ impl Issuers {
         authority: Option<Authority>,
         name: &str,
         key_id: String,
+        revocation_algorithm: &'static str,
     ) -> Arc<Issuer> {
         let issuer = Arc::new(Issuer {
             id: random::uuid().into(),
@@ -65,6 +69,7 @@ impl Issuers {
             key_id: if authority.is_some() { key_id } else { String::new() },
             chain_pem: chain.iter().map(output::pem).collect(),
             chain,
+            revocation_algorithm,
             authority,
         });
         if issuer.authority.is_some() && self.default.is_none() {
@@ -86,10 +91,17 @@ impl Issuers {
 
     /// Takes in signed certificates: the first that answers a waiting key becomes an issuer with a key, the
     /// others issuers without. Those that are known already are left. Gives pairs of issuer id and key id.
-    pub(crate) fn import(&mut self, certificates: &[Certificate]) -> Result<Vec<(Arc<str>, String)>, ca::CaError> {
+    pub(crate) fn import(
+        &mut self,
+        certificates: &[Certificate],
+    ) -> Result<Vec<(Arc<str>, String)>, ca::CaError> {
         let mut imported = Vec::new();
         for certificate in certificates {
-            if self.all.iter().any(|issuer| issuer.chain.first().is_some_and(|own| own.der() == certificate.der())) {
+            if self
+                .all
+                .iter()
+                .any(|issuer| issuer.chain.first().is_some_and(|own| own.der() == certificate.der()))
+            {
                 continue;
             }
             let waiting = self.pending.iter().position(|pending| certificate.has_key(pending.key.spki_der()));
@@ -97,9 +109,9 @@ impl Issuers {
             let issuer = match waiting.map(|at| self.pending.remove(at)) {
                 Some(pending) => {
                     let authority = Authority::from_certificates(chain.clone(), pending.key)?;
-                    self.add(chain, Some(authority), "", pending.id)
+                    self.add(chain, Some(authority), "", pending.id, "")
                 }
-                None => self.add(chain, None, "", String::new()),
+                None => self.add(chain, None, "", String::new(), ""),
             };
             imported.push((Arc::clone(&issuer.id), issuer.key_id.clone()));
         }
@@ -151,5 +163,15 @@ impl Issuers {
         }
         keys.sort_unstable();
         json!({ "key_info": info, "keys": keys })
+    }
+}
+
+const fn go_name(algorithm: KeyAlgorithm) -> &'static str {
+    match algorithm {
+        KeyAlgorithm::EcdsaP256 => "ECDSAWithSHA256",
+        KeyAlgorithm::EcdsaP384 => "ECDSAWithSHA384",
+        KeyAlgorithm::EcdsaP521 => "ECDSAWithSHA512",
+        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => "SHA256WithRSA",
+        KeyAlgorithm::Ed25519 => "PureEd25519",
     }
 }

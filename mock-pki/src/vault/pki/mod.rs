@@ -13,7 +13,10 @@ mod usages;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, RwLock, atomic::{AtomicI64, Ordering}},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -62,7 +65,7 @@ struct Stored {
 
 /// Who asks, where: what signing needs to know besides the fields.
 #[derive(Clone, Copy)]
-struct Context<'a> {
+pub(crate) struct Context<'a> {
     world: &'a World,
     request: &'a Request,
     mount: &'a str,
@@ -74,7 +77,9 @@ struct Context<'a> {
 /// What may be read without a token.
 pub(crate) fn is_public(path: &str) -> bool {
     match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["ca" | "ca_chain" | "crl"] | ["ca" | "crl", "pem"] | ["crl", "delta"] | ["crl", "delta", "pem"] => true,
+        ["ca" | "ca_chain" | "crl"] | ["ca" | "crl", "pem"] | ["crl", "delta"] | ["crl", "delta", "pem"] => {
+            true
+        }
         ["cert", _] | ["cert", _, "raw"] | ["cert", _, "raw", "pem"] => true,
         ["issuer", _, "json" | "der" | "pem"] => true,
         _ => false,
@@ -148,7 +153,9 @@ impl Pki {
             (["issuer", issuer, "sign", role], Update) => self.sign(context, issuer, role),
             (["issuer", issuer, "issue", role], Update) => self.issue(context, issuer, role),
             (["issuer", issuer, "sign-verbatim"], Update) => self.sign_verbatim(context, issuer, None),
-            (["issuer", issuer, "sign-verbatim", role], Update) => self.sign_verbatim(context, issuer, Some(role)),
+            (["issuer", issuer, "sign-verbatim", role], Update) => {
+                self.sign_verbatim(context, issuer, Some(role))
+            }
             (["roles"], List) => Ok(Answer::keys(request.page(read(&self.roles).keys().cloned().collect()))),
             (["roles", name], Update) => self.write_role(name, request),
             (["roles", name], Read) => {
@@ -166,6 +173,10 @@ impl Pki {
             (["intermediate", "set-signed"], Update) => self.set_signed(context),
             (["config", "urls"], Update) => self.write_urls(request),
             (["config", "urls"], Read) => Ok(Answer::data(read(&self.urls).describe())),
+            (["config", "issuers"], Read) => Ok(Answer::data(json!({
+                "default": read(&self.issuers).default_issuer().map(|issuer| issuer.id.to_string()).unwrap_or_default(),
+                "default_follows_latest_issuer": false,
+            }))),
             (["revoke"], Update) => self.revoke(context),
             (["certs"], List) => {
                 Ok(Answer::keys(request.page(read(&self.certificates).keys().cloned().collect())))
@@ -177,7 +188,10 @@ impl Pki {
             }
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
-                ["ca" | "ca_chain"] | ["ca", "pem"] | ["cert", ..] | ["issuer", _]
+                ["ca" | "ca_chain"]
+                | ["ca", "pem"]
+                | ["cert", ..]
+                | ["issuer", _]
                 | ["issuer", _, "json" | "der" | "pem"],
                 Read,
             ) => self.read(&segments),
@@ -200,8 +214,9 @@ impl Pki {
 
     /// The issuer that shall sign, with its key.
     fn signer(&self, reference: &str) -> Result<Arc<Issuer>, Refusal> {
-        let failed =
-            |what: &str| Refusal::internal(&format!("could not fetch the CA certificate (was one set?): {what}"));
+        let failed = |what: &str| {
+            Refusal::internal(&format!("could not fetch the CA certificate (was one set?): {what}"))
+        };
         let issuers = read(&self.issuers);
         if reference == "default" && issuers.default_issuer().is_none() {
             return Err(failed("no default issuer currently configured"));
@@ -241,7 +256,8 @@ impl Pki {
     }
 
     fn store(&self, serial: &str, certificate: &x509::Certificate, issuer_id: &Arc<str>) {
-        let stored = Stored { der: certificate.der().into(), revoked: None, issuer_id: Arc::clone(issuer_id) };
+        let stored =
+            Stored { der: certificate.der().into(), revoked: None, issuer_id: Arc::clone(issuer_id) };
         write(&self.certificates).insert(serial.to_owned(), stored);
     }
 }
@@ -265,7 +281,8 @@ impl Urls {
 }
 
 fn is_url(text: &str) -> bool {
-    text.is_ascii() && text.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
+    text.is_ascii()
+        && text.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
 }
 
 /// Paths that exist, for other methods.
@@ -280,7 +297,7 @@ fn is_known(segments: &[&str]) -> bool {
             | ["root" | "intermediate", "generate", _]
             | ["root", "sign-intermediate"]
             | ["intermediate", "set-signed"]
-            | ["config", "urls"]
+            | ["config", "urls" | "issuers"]
             | ["certs", "revoked"]
             | ["ca", "pem"]
             | ["cert", ..]

@@ -19,7 +19,9 @@ impl Format {
             "" | "pem" => Ok(Self::Pem),
             "der" => Ok(Self::Der),
             "pem_bundle" => Ok(Self::PemBundle),
-            _ => Err(Refusal::bad("the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"")),
+            _ => {
+                Err(Refusal::bad("the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\""))
+            }
         }
     }
 }

@@ -20,11 +20,14 @@ impl Pki {
     pub(crate) fn read(&self, segments: &[&str]) -> Result<Answer, Refusal> {
         match segments {
             ["ca"] => Ok(raw(DER, self.own(|issuer| issuer.chain.first().map(|own| own.der().to_vec())))),
-            ["ca", "pem"] => Ok(raw(PEM, self.own(|issuer| issuer.chain_pem.first().map(|pem| pem.clone().into())))),
+            ["ca", "pem"] => {
+                Ok(raw(PEM, self.own(|issuer| issuer.chain_pem.first().map(|pem| pem.clone().into()))))
+            }
             // The product's own mismatch: PEM under the DER's content type.
             ["ca_chain"] => Ok(raw(DER, self.own(|issuer| Some(issuer.chain_pem.join("\n").into())))),
             ["cert", "ca_chain"] => {
-                let chain = self.own(|issuer| Some(issuer.chain_pem.join("\n"))).ok_or_else(Refusal::absent)?;
+                let chain =
+                    self.own(|issuer| Some(issuer.chain_pem.join("\n"))).ok_or_else(Refusal::absent)?;
                 Ok(Answer::data(object([
                     ("ca_chain", json!(chain)),
                     ("certificate", json!(chain)),
@@ -37,7 +40,7 @@ impl Pki {
             ["cert", serial, "raw", "pem"] => {
                 Ok(raw(PEM, Some(output::pem(&self.certificate(serial)?.0).into())))
             }
-            ["issuer", reference] => Ok(Answer::data(describe(&*self.issuer(reference)?, self))),
+            ["issuer", reference] => Ok(Answer::data(describe(&*self.issuer(reference)?))),
             ["issuer", reference, "json"] => {
                 let issuer = self.issuer(reference)?;
                 Ok(Answer::data(json!({
@@ -50,9 +53,10 @@ impl Pki {
             ["issuer", reference, "der"] => {
                 Ok(raw(DER, self.issuer(reference)?.chain.first().map(|own| own.der().to_vec())))
             }
-            ["issuer", reference, "pem"] => {
-                Ok(raw(PEM, with_newlines(&self.issuer(reference)?.chain_pem).into_iter().next().map(Into::into)))
-            }
+            ["issuer", reference, "pem"] => Ok(raw(
+                PEM,
+                with_newlines(&self.issuer(reference)?.chain_pem).into_iter().next().map(Into::into),
+            )),
             _ => Err(Refusal::with(http::StatusCode::NOT_FOUND, "unsupported path")),
         }
     }
@@ -73,13 +77,16 @@ impl Pki {
             let shown = shown(&own, None);
             return Ok((own, shown));
         }
-        if !serial.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'-')) || serial.is_empty() {
+        if !serial.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'-'))
+            || serial.is_empty()
+        {
             return Err(Refusal::with(http::StatusCode::NOT_FOUND, "unsupported path"));
         }
         let serial = serial.replace('-', ":").to_ascii_lowercase();
         let certificates = read(&self.certificates);
         let stored = certificates.get(&serial).ok_or_else(Refusal::absent)?;
-        let certificate = Certificate::from_der(&stored.der).map_err(|error| Refusal::internal(&error.to_string()))?;
+        let certificate =
+            Certificate::from_der(&stored.der).map_err(|error| Refusal::internal(&error.to_string()))?;
         let shown = shown(&certificate, Some(stored));
         Ok((certificate, shown))
     }
@@ -101,21 +108,21 @@ fn shown(certificate: &Certificate, stored: Option<&Stored>) -> Value {
     object(pairs)
 }
 
-fn describe(issuer: &Issuer, pki: &Pki) -> Value {
-    let urls = pki.urls();
+/// An issuer's own URLs are not the mount's (`config/urls`), and cannot be set here.
+fn describe(issuer: &Issuer) -> Value {
     json!({
         "ca_chain": with_newlines(&issuer.chain_pem),
         "certificate": with_newlines(&issuer.chain_pem).first(),
-        "crl_distribution_points": urls.crl_distribution_points,
+        "crl_distribution_points": [],
         "delta_crl_distribution_points": [],
         "issuer_id": &*issuer.id,
         "issuer_name": issuer.name,
-        "issuing_certificates": urls.issuing_certificates,
+        "issuing_certificates": [],
         "key_id": issuer.key_id,
         "leaf_not_after_behavior": "err",
         "manual_chain": null,
-        "ocsp_servers": urls.ocsp_servers,
-        "revocation_signature_algorithm": "",
+        "ocsp_servers": [],
+        "revocation_signature_algorithm": issuer.revocation_algorithm,
         "revoked": false,
         "usage": "crl-signing,issuing-certificates,ocsp-signing,read-only",
     })

@@ -21,7 +21,9 @@ impl Pki {
                 return Err(Refusal::bad("The serial number or certificate to revoke must be provided."));
             }
             (false, false) => {
-                return Err(Refusal::bad("Must provide either the certificate or the serial to revoke; not both."));
+                return Err(Refusal::bad(
+                    "Must provide either the certificate or the serial to revoke; not both.",
+                ));
             }
             (false, true) => given.replace('-', ":").to_ascii_lowercase(),
             (true, false) => serial_of(&certificate)?,
@@ -51,6 +53,7 @@ fn serial_of(pem: &str) -> Result<String, Refusal> {
         ));
     }
     let read = x509::bundle::read_certificates(pem.as_bytes());
-    let certificates = read.map_err(|error| Refusal::internal(&format!("certificate could not be parsed: {error}")))?;
+    let certificates =
+        read.map_err(|error| Refusal::internal(&format!("certificate could not be parsed: {error}")))?;
     Ok(certificates.first().map(output::serial).unwrap_or_default())
 }

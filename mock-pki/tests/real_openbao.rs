@@ -1,0 +1,243 @@
+//! The real product as a client of the mock, and beside it.
+
+mod common;
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use common::{Vault, bao, csr, mock};
+use serde_json::{Value, json};
+
+/// Runs `bao`; gives what it prints.
+fn run(binary: &Path, address: &str, arguments: &[&str]) -> Result<String, String> {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(binary)
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home.path())
+        .env("BAO_ADDR", address)
+        .env("VAULT_ADDR", address)
+        .env("BAO_TOKEN", "root")
+        .env("VAULT_TOKEN", "root")
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!("bao {arguments:?}: {}{}", text(&output.stdout), text(&output.stderr)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bao_cli_makes_its_whole_round() {
+    let Some(binary) = bao() else { return };
+    let (running, control) = mock().await;
+    let address = running.vault_url.clone();
+    let round = move || {
+        let bao = |arguments: &[&str]| run(&binary, &address, arguments).unwrap();
+        assert!(bao(&["status"]).contains("2.7.2"));
+        bao(&["secrets", "enable", "-path=corp", "-max-lease-ttl=8760h", "pki"]);
+        assert!(bao(&["secrets", "list"]).contains("corp/"));
+        bao(&["write", "corp/root/generate/internal", "common_name=Corp Root", "key_type=ec", "ttl=8000h"]);
+        bao(&[
+            "write",
+            "corp/roles/web",
+            "allowed_domains=example.com",
+            "allow_subdomains=true",
+            "key_type=ec",
+        ]);
+        assert!(bao(&["list", "corp/roles"]).contains("web"));
+        assert!(bao(&["read", "corp/roles/web"]).contains("allow_subdomains"));
+        let issued = bao(&["write", "-format=json", "corp/issue/web", "common_name=a.example.com", "ttl=1h"]);
+        let issued: Value = serde_json::from_str(&issued).unwrap();
+        let serial = issued["data"]["serial_number"].as_str().unwrap().to_owned();
+        assert!(bao(&["read", &format!("corp/cert/{serial}")]).contains("BEGIN CERTIFICATE"));
+        assert!(bao(&["write", "corp/revoke", &format!("serial_number={serial}")]).contains("revoked"));
+        let refused =
+            run(&binary, &address, &["write", "corp/issue/web", "common_name=evil.org"]).unwrap_err();
+        assert!(refused.contains("common name evil.org not allowed by this role"), "{refused}");
+
+        let policy = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(policy.path(), r#"path "corp/sign/web" { capabilities = ["update"] }"#).unwrap();
+        bao(&["policy", "write", "signer", policy.path().to_str().unwrap()]);
+        assert!(bao(&["policy", "list"]).contains("signer"));
+        assert!(bao(&["policy", "read", "signer"]).contains("corp/sign/web"));
+        bao(&["auth", "enable", "approle"]);
+        assert!(bao(&["auth", "list"]).contains("approle/"));
+        bao(&["write", "auth/approle/role/r1", "token_policies=signer", "token_ttl=20m"]);
+        let role_id = bao(&["read", "-field=role_id", "auth/approle/role/r1/role-id"]);
+        let secret_id = bao(&["write", "-f", "-field=secret_id", "auth/approle/role/r1/secret-id"]);
+        let login = bao(&[
+            "write",
+            "-field=token",
+            "auth/approle/login",
+            &format!("role_id={}", role_id.trim()),
+            &format!("secret_id={}", secret_id.trim()),
+        ]);
+        assert!(login.starts_with("s."));
+        assert!(bao(&["token", "lookup", login.trim()]).contains("signer"));
+        assert!(bao(&["token", "create", "-policy=signer", "-ttl=1h"]).contains("token_accessor"));
+        assert!(bao(&["token", "capabilities", "corp/sign/web"]).contains("root"));
+        bao(&["token", "revoke", login.trim()]);
+        bao(&["delete", "corp/roles/web"]);
+        bao(&["secrets", "disable", "corp"]);
+    };
+    tokio::task::spawn_blocking(round).await.unwrap();
+    let ledger = control.ledger().await.unwrap();
+    assert_eq!(ledger.len(), 1);
+    assert!(ledger[0].revoked_at.is_some());
+}
+
+/// A real server, in memory, that ends with the test.
+struct Real {
+    child: Child,
+    address: String,
+}
+
+impl Real {
+    async fn start(binary: &Path) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let child = Command::new(binary)
+            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
+            .arg(format!("-dev-listen-address={address}"))
+            .env("HOME", std::env::temp_dir())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let real = Self { child, address: format!("http://{address}") };
+        let vault = Vault::new(&real.address, "root");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while vault.try_call("GET", "sys/health", None).await.map(|answer| answer.status).unwrap_or(0) != 200
+        {
+            assert!(std::time::Instant::now() < deadline, "bao server does not answer");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        real
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The keys of every object, as paths; errors and warnings with their texts.
+fn shape(value: &Value, path: &str, into: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            map.iter().for_each(|(name, value)| shape(value, &format!("{path}.{name}"), into));
+            into.push(format!("{path} object"));
+        }
+        Value::Array(items) if path.ends_with("errors") || path.ends_with("warnings") => {
+            into.push(format!("{path} {items:?}"));
+        }
+        Value::Array(items) => into.push(format!("{path} list of {}", items.len())),
+        Value::String(_) => into.push(format!("{path} text")),
+        Value::Number(_) => into.push(format!("{path} number")),
+        other => into.push(format!("{path} {other}")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mock_answers_signing_requests_as_the_real_product_does() {
+    let Some(binary) = bao() else { return };
+    let real = Real::start(&binary).await;
+    let (running, _) = mock().await;
+    let sides = [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")];
+    for side in &sides {
+        let setup = [
+            ("sys/mounts/d", json!({ "type": "pki", "config": { "max_lease_ttl": "8760h" } })),
+            (
+                "d/root/generate/internal",
+                json!({ "common_name": "Root CA", "key_type": "ec", "ttl": "8000h" }),
+            ),
+            (
+                "d/roles/ec",
+                json!({ "allowed_domains": "example.com", "allow_subdomains": true, "key_type": "ec", "max_ttl": "72h" }),
+            ),
+            (
+                "d/roles/any",
+                json!({ "allow_any_name": true, "key_type": "any", "require_cn": false, "allowed_uri_sans": "spiffe://*" }),
+            ),
+            (
+                "d/roles/params",
+                json!({ "allow_any_name": true, "key_type": "any", "use_csr_sans": false, "use_csr_common_name": false, "ou": "a,b", "organization": "Acme" }),
+            ),
+        ];
+        for (path, body) in setup {
+            let answer = side.write(path, body).await;
+            assert!(answer.status < 300, "{path}: {}", answer.text());
+        }
+    }
+    let (good, _) = csr("app.example.com");
+    let (evil, _) = csr("evil.org");
+    let requests = [
+        ("d/sign/ec", json!({ "csr": good })),
+        ("d/sign/ec", json!({ "csr": evil })),
+        ("d/sign/ec", json!({ "csr": good, "ttl": "100h", "common_name": "x", "alt_names": "y", "zzz": 1 })),
+        ("d/sign/ec", json!({ "csr": good, "ttl": "banana" })),
+        ("d/sign/ec", json!({ "csr": good, "ttl": true })),
+        ("d/sign/ec", json!({ "csr": good, "format": "der" })),
+        ("d/sign/ec", json!({ "csr": good, "format": "pem_bundle" })),
+        ("d/sign/ec", json!({ "csr": good, "exclude_cn_from_sans": "maybe" })),
+        ("d/sign/ec", json!({ "csr": [good] })),
+        ("d/sign/ec", json!({ "csr": "" })),
+        ("d/sign/any", json!({ "csr": evil, "ttl": "99999h" })),
+        ("d/sign/any", common::cert_managers_request("evil.org", &evil)),
+        ("d/sign/params", json!({ "csr": good })),
+        (
+            "d/sign/params",
+            json!({ "csr": good, "common_name": "b.example.com", "alt_names": "c.example.com,u@x.org", "ip_sans": "10.0.0.1" }),
+        ),
+        ("d/sign/params", json!({ "csr": good, "common_name": "b.example.com", "uri_sans": "spiffe://x" })),
+        ("d/sign/params", json!({ "csr": good, "common_name": "b.example.com", "ip_sans": "nope" })),
+        ("d/sign-verbatim", json!({ "csr": evil })),
+        ("d/sign-verbatim/ec", json!({ "csr": evil, "key_usage": "DigitalSignature" })),
+        ("d/issue/ec", json!({ "common_name": "a.example.com" })),
+        ("d/issue/any", json!({ "common_name": "a.example.com" })),
+        (
+            "d/issue/any",
+            json!({ "common_name": "a.example.com", "key_type": "ec", "uri_sans": "spiffe://x" }),
+        ),
+        ("d/issue/ec", json!({ "common_name": "example.com" })),
+        ("d/issue/ec", json!({})),
+        ("d/revoke", json!({ "serial_number": "00:11" })),
+        ("nowhere/sign/ec", json!({ "csr": good })),
+    ];
+    for (path, body) in requests {
+        let mut seen = Vec::new();
+        for side in &sides {
+            let answer = side.write(path, body.clone()).await;
+            let mut lines = Vec::new();
+            shape(&answer.json(), "", &mut lines);
+            lines.sort();
+            // Extensions and subject of what was issued, but not their values.
+            let pem = answer.json()["data"]["certificate"].as_str().map(str::to_owned);
+            if let Some(leaf) = pem.and_then(|pem| {
+                let pem = pem
+                    .rsplit_once("-----BEGIN PRIVATE KEY")
+                    .map_or(pem.as_str(), |(_, rest)| rest)
+                    .to_owned();
+                x509::bundle::read_certificates(pem.as_bytes()).ok()
+            }) {
+                lines.push(format!("subject {}", leaf[0].subject()));
+                lines.push(format!("names {:?}", leaf[0].subject_alt_names()));
+                lines.push(format!("usages {}", leaf[0].usages()));
+                let mut oids: Vec<_> =
+                    leaf[0].extensions().map(|(oid, critical, _)| format!("{oid} {critical}")).collect();
+                oids.sort();
+                lines.extend(oids);
+            }
+            seen.push((answer.status, lines));
+        }
+        assert_eq!(seen[0], seen[1], "{path} {body:.200}: the real product first, then the mock");
+    }
+}
