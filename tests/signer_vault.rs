@@ -10,12 +10,25 @@ mod signer_vault {
     pub(crate) mod server;
 }
 
-use signer_vault::{openbao, scenarios};
+use signer_vault::{openbao, scenarios, server};
+
+#[tokio::test]
+async fn the_mock() {
+    let mock = mock_pki::server::start(mock_pki::server::Config::default()).await.unwrap();
+    let server = server::Server::new(&mock.vault_url, &mock.root_token, Some(&mock.control_url));
+    scenarios::prepare(&server).await;
+    scenarios::all(&server).await;
+}
 
 #[tokio::test]
 async fn a_real_openbao() {
     match openbao::start() {
-        Ok(bao) => scenarios::all(&bao.server).await,
+        Ok(bao) => {
+            scenarios::prepare(&bao.server).await;
+            // The mock does not take it from the CSR yet.
+            scenarios::an_other_name_in_the_csr_is_signed_once(&bao.server).await;
+            scenarios::all(&bao.server).await;
+        }
         Err(absent) => println!("skipped: {absent}"),
     }
 }
