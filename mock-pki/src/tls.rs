@@ -83,7 +83,8 @@ pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<Option<(TlsAcceptor,
 /// A client's configuration that trusts nobody.
 #[cfg(feature = "client")]
 pub(crate) fn no_trust() -> rustls::ClientConfig {
-    let versions = rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let versions =
+        rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     versions
         .unwrap_or_else(|_| rustls::ClientConfig::builder())
         .with_root_certificates(rustls::RootCertStore::empty())

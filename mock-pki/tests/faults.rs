@@ -1,5 +1,7 @@
 //! Each fault, as a client meets it.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 mod common;
 
 use std::time::{Duration, Instant};

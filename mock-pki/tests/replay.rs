@@ -4,6 +4,13 @@
 //! the whole answer is compared: status, the headers clients read, and the body, value by value. Only what
 //! differs from run to run (identifiers, times, keys, certificates) is replaced by its name first.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed step of a test is a failed test"
+)]
+
 mod common;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};

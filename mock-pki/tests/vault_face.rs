@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use common::{Vault, cert_managers_request, certificate, csr, mock};
 use serde_json::{Value, json};
 
@@ -32,7 +34,8 @@ async fn cert_managers_own_vault_issuer_can_issue() {
     assert_eq!(issued.common_name.as_deref(), Some("app.example.com"));
     assert_eq!(issued.subject_alt_names, ["DNS:app.example.com"]);
     let parsed = x509::Csr::from_pem(csr_pem.as_bytes()).unwrap();
-    let hex: String = parsed.sha256().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::new();
+    parsed.sha256().iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap());
     assert_eq!(issued.csr_sha256.as_deref(), Some(hex.as_str()));
     assert_eq!(issued.revoked_at, None);
 }

@@ -162,7 +162,7 @@ impl SigningKey {
         if !extensions.is_empty() {
             let extensions =
                 extensions.into_iter().map(Extension::try_from).collect::<Result<Vec<_>, _>>()?;
-            attributes.insert(Any::encode_from(&ExtensionRequest::new(extensions)?)?)?;
+            attributes.insert(Any::encode_from(&ExtensionRequest::new(&extensions)?)?)?;
         }
         let info = RequestInfo {
             version: 0,
@@ -261,9 +261,9 @@ struct ExtensionRequest {
 }
 
 impl ExtensionRequest {
-    fn new(extensions: Vec<Extension>) -> Result<Self, CaError> {
+    fn new(extensions: &Vec<Extension>) -> Result<Self, CaError> {
         let mut values = SetOfVec::new();
-        values.insert(Any::encode_from(&extensions)?)?;
+        values.insert(Any::encode_from(extensions)?)?;
         Ok(Self { id: der::asn1::ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14"), values })
     }
 }

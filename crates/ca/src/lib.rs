@@ -12,7 +12,7 @@
 //! Invariants:
 //! - **raw**: subject, public key and subject alternative names of a request go into the certificate as the
 //!   bytes they are. A name that is decoded and encoded again may change its order (SET OF), and a second OU, a
-//!   multi-valued RDN or a T61String may get lost; the same for the issuer's own name;
+//!   multi-valued RDN or a `T61String` may get lost; the same for the issuer's own name;
 //! - **no clock**: validity is the profile's, to the second. The caller clips it to the authority's;
 //! - **no secret leaves**: no `Debug`, no error and no certificate holds private key bytes;
 //! - what [`Authority::issue`] signs was signed by the request's own key.

@@ -15,7 +15,8 @@ pub(crate) const KIND: Kind = Kind {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Status {
-    status: Code,
+    #[serde(rename = "status")]
+    code: Code,
     body: Option<String>,
     /// Seconds or an HTTP date, as it stands in the header.
     retry_after: Option<RetryAfter>,
@@ -24,7 +25,7 @@ struct Status {
 
 impl Default for Status {
     fn default() -> Self {
-        Self { status: Code(StatusCode::SERVICE_UNAVAILABLE), body: None, retry_after: None, after: false }
+        Self { code: Code(StatusCode::SERVICE_UNAVAILABLE), body: None, retry_after: None, after: false }
     }
 }
 
@@ -57,7 +58,7 @@ impl Misbehaviour for Status {
     }
 
     fn spoil(&self, _: Reply, _: &Uri) -> Reply {
-        let code = self.status.0;
+        let code = self.code.0;
         let body = self.body.clone().unwrap_or_else(|| {
             let reason = code.canonical_reason().unwrap_or("error").to_lowercase();
             format!("{}\n", serde_json::json!({ "errors": [format!("injected fault: {reason}")] }))

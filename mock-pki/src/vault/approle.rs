@@ -27,7 +27,7 @@ pub(crate) struct AppRole {
 
 #[derive(Debug, Clone)]
 struct Role {
-    role_id: String,
+    id: String,
     entity_id: String,
     settings: Settings,
     secrets: BTreeMap<String, Secret>,
@@ -70,7 +70,7 @@ impl AppRole {
         match (segments.as_slice(), request.operation) {
             (["login"], Operation::Update | Operation::Read) => self.login(state, request, mount, now),
             (["role"], Operation::List) => {
-                Ok(Answer::keys(request.page(read(&self.roles).keys().cloned().collect())))
+                Ok(Answer::keys(&request.page(read(&self.roles).keys().cloned().collect())))
             }
             (["role", name], Operation::Update) => self.write(name, &request.fields),
             (["role", name], Operation::Read) => self.with(name, Refusal::absent, |role| Ok(role.describe())),
@@ -79,7 +79,7 @@ impl AppRole {
                 Ok(Answer::Nothing)
             }
             (["role", name, "role-id"], Operation::Read) => {
-                self.with(name, Refusal::absent, |role| Ok(Answer::data(json!({ "role_id": role.role_id }))))
+                self.with(name, Refusal::absent, |role| Ok(Answer::data(json!({ "role_id": role.id }))))
             }
             (["role", name, "role-id"], Operation::Update) => {
                 let id = request.fields.text("role_id")?.into_owned();
@@ -90,7 +90,7 @@ impl AppRole {
                     name,
                     || missing(name),
                     |role| {
-                        role.role_id = id;
+                        role.id = id;
                         Ok(Answer::Nothing)
                     },
                 )
@@ -103,7 +103,7 @@ impl AppRole {
                 || missing(name),
                 |role| {
                     let accessors = role.secrets.values().map(|secret| secret.accessor.clone()).collect();
-                    Ok(Answer::keys(request.page(accessors)))
+                    Ok(Answer::keys(&request.page(accessors)))
                 },
             ),
             (["role", name, "secret-id", "destroy"], Operation::Update | Operation::Delete) => {
@@ -159,7 +159,7 @@ impl AppRole {
         let role = match known {
             Some(role) => Role { settings, ..role.clone() },
             None => Role {
-                role_id: if role_id.is_empty() { random::uuid() } else { role_id },
+                id: if role_id.is_empty() { random::uuid() } else { role_id },
                 entity_id: random::uuid(),
                 settings,
                 secrets: BTreeMap::new(),
@@ -213,7 +213,7 @@ impl AppRole {
         }
         let wrong = || Refusal::bad("invalid role or secret ID");
         let mut roles = write(&self.roles);
-        let (name, role) = roles.iter_mut().find(|(_, role)| role.role_id == role_id).ok_or_else(wrong)?;
+        let (name, role) = roles.iter_mut().find(|(_, role)| role.id == role_id).ok_or_else(wrong)?;
         if secret_id.is_empty() {
             return Err(Refusal::bad("missing secret_id"));
         }

@@ -84,15 +84,12 @@ pub(crate) fn percent_decode(text: &[u8], plus_is_space: bool) -> String {
             (b'%', [high, low, ..]) => hex_digit(*high).zip(hex_digit(*low)),
             _ => None,
         };
-        rest = match escape {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                after.get(2..).unwrap_or_default()
-            }
-            None => {
-                decoded.push(if *first == b'+' && plus_is_space { b' ' } else { *first });
-                after
-            }
+        rest = if let Some((high, low)) = escape {
+            decoded.push(high << 4 | low);
+            after.get(2..).unwrap_or_default()
+        } else {
+            decoded.push(if *first == b'+' && plus_is_space { b' ' } else { *first });
+            after
         };
     }
     String::from_utf8_lossy(&decoded).into_owned()

@@ -107,7 +107,7 @@ impl Answer {
         Self::Envelope(Box::new(envelope))
     }
 
-    pub(crate) fn keys(keys: Vec<String>) -> Self {
+    pub(crate) fn keys(keys: &[String]) -> Self {
         Self::data(serde_json::json!({ "keys": keys }))
     }
 

@@ -79,6 +79,20 @@ impl Fields {
     }
 }
 
+impl Fields {
+    /// The warning about fields that the path itself says.
+    pub(crate) fn replaced(&self, by_path: &[&str]) -> Option<String> {
+        let replaced: Vec<&str> = by_path.iter().copied().filter(|name| self.0.contains_key(*name)).collect();
+        if replaced.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+            replaced.join(" ")
+        ))
+    }
+}
+
 pub(crate) fn as_boolean(name: &str, value: &Value) -> Result<bool, Refusal> {
     match value {
         Value::Bool(value) => Ok(*value),

@@ -77,7 +77,7 @@ impl State {
         let intermediate = pki::Pki::bootstrapped(hierarchy.intermediate.authority()?, "intermediate");
         intermediate.allow_everything("web");
         for (path, pki) in [("pki/", root), ("pki_int/", intermediate)] {
-            secrets.insert(path.to_owned(), Mount::new(Backend::Pki(Arc::new(pki)), "", false));
+            secrets.insert(path.to_owned(), Arc::new(Mount::new(Backend::Pki(Arc::new(pki)), "", false)));
         }
         let tokens = Tokens::default();
         tokens.create(
@@ -137,17 +137,16 @@ impl State {
     }
 
     /// The mount a path belongs to, and the rest of the path.
-    fn resolve(&self, path: &str) -> Option<(String, Mount, String)> {
+    fn resolve(&self, path: &str) -> Option<(String, Arc<Mount>, String)> {
         let (auth, below) = match path.strip_prefix("auth/") {
             Some(below) => (true, below),
             None => (false, path),
         };
         let mounts = read(self.mounts(auth));
-        let found = mounts.iter().rev().find_map(|(mount, entry)| {
+        mounts.iter().rev().find_map(|(mount, entry)| {
             let rest = below.strip_prefix(mount.as_str())?;
-            Some((mount.clone(), entry.clone(), rest.to_owned()))
-        });
-        found
+            Some((mount.clone(), Arc::clone(entry), rest.to_owned()))
+        })
     }
 }
 
@@ -207,7 +206,7 @@ fn answer(
         let text = format!("no handler for route \"{}\". route entry not found.", request.path);
         return Err(Refusal::with(StatusCode::NOT_FOUND, text));
     };
-    match entry.backend {
+    match &entry.backend {
         Backend::Pki(pki) => pki.route(world, &request, &mount, &rest, now, certificates),
         Backend::AppRole(approle) => approle.route(&state, &request, &mount, &rest, now),
         Backend::Token => token_routes::route(&state, &request, &rest, now),

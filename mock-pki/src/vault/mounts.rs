@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What answers below a mount.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Backend {
     Pki(Arc<Pki>),
     AppRole(Arc<AppRole>),
@@ -43,7 +43,7 @@ impl Backend {
 }
 
 /// A mount, by its path with the final slash.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Mount {
     pub(crate) backend: Backend,
     accessor: String,
@@ -51,7 +51,7 @@ pub(crate) struct Mount {
     description: String,
 }
 
-pub(crate) type Mounts = BTreeMap<String, Mount>;
+pub(crate) type Mounts = BTreeMap<String, Arc<Mount>>;
 
 impl Mount {
     pub(crate) fn new(backend: Backend, description: &str, auth: bool) -> Self {
@@ -129,8 +129,9 @@ pub(crate) fn builtin() -> (Mounts, Mounts) {
         ("secret/", Backend::Other("kv"), "key/value secret storage"),
         ("sys/", Backend::System, "system endpoints used for control, policy and debugging"),
     ];
-    let secrets = secrets.map(|(path, backend, text)| (path.to_owned(), Mount::new(backend, text, false)));
-    let token = Mount::new(Backend::Token, "token based credentials", true);
+    let secrets =
+        secrets.map(|(path, backend, text)| (path.to_owned(), Arc::new(Mount::new(backend, text, false))));
+    let token = Arc::new(Mount::new(Backend::Token, "token based credentials", true));
     (secrets.into_iter().collect(), std::iter::once(("token/".to_owned(), token)).collect())
 }
 
@@ -139,7 +140,7 @@ pub(crate) fn route(state: &State, request: &Request, segments: &[&str]) -> Resu
     match segments {
         ["mounts"] => list(state, request, false),
         ["auth"] => list(state, request, true),
-        ["internal", "ui", "mounts"] => internal_list(state),
+        ["internal", "ui", "mounts"] => Ok(internal_list(state)),
         ["internal", "ui", "mounts", path @ ..] => internal_one(state, &path.join("/")),
         ["mounts", path @ .., "tune"] if !path.is_empty() => tune(state, request, &path.join("/"), false),
         ["auth", path @ .., "tune"] if !path.is_empty() => tune(state, request, &path.join("/"), true),
@@ -160,8 +161,8 @@ fn list(state: &State, request: &Request, auth: bool) -> Result<Answer, Refusal>
     Ok(Answer::both(described(state, auth)))
 }
 
-fn internal_list(state: &State) -> Result<Answer, Refusal> {
-    Ok(Answer::data(json!({ "auth": described(state, true), "secret": described(state, false) })))
+fn internal_list(state: &State) -> Answer {
+    Answer::data(json!({ "auth": described(state, true), "secret": described(state, false) }))
 }
 
 fn internal_one(state: &State, path: &str) -> Result<Answer, Refusal> {
@@ -234,7 +235,7 @@ fn enable(state: &State, request: &Request, path: String, auth: bool) -> Result<
     if let Some(taken) = taken {
         return Err(Refusal::bad(format!("path is already in use at {taken}")));
     }
-    mounts.insert(path, Mount::new(backend, &request.fields.text("description")?, auth));
+    mounts.insert(path, Arc::new(Mount::new(backend, &request.fields.text("description")?, auth)));
     Ok(Answer::Nothing)
 }
 

@@ -144,6 +144,6 @@ pub(crate) fn common_name(headers: &HeaderMap, payload: &[u8]) -> Option<String>
         csr.subject().common_name().map(str::to_owned)
     });
     from_csr.or_else(|| {
-        fields.text("common_name").ok().filter(|name| !name.is_empty()).map(|name| name.into_owned())
+        fields.text("common_name").ok().filter(|name| !name.is_empty()).map(std::borrow::Cow::into_owned)
     })
 }

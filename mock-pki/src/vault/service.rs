@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A client that sends no complete body in this time is let go.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Answers one request, or cuts the connection.
 pub(crate) async fn serve(

@@ -67,6 +67,7 @@ fn format_cluster(state: &State) -> String {
 }
 
 #[derive(serde::Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the product's answer has these flags")]
 struct SealStatus<'a> {
     r#type: &'static str,
     initialized: bool,
@@ -108,16 +109,15 @@ fn seal_status(state: &State, sealed: bool) -> SealStatus<'_> {
 pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     match segments.as_slice() {
-        ["mounts", ..] | ["auth", ..] | ["internal", "ui", "mounts", ..] => {
+        ["mounts" | "auth", ..] | ["internal", "ui", "mounts", ..] => {
             mounts::route(state, request, &segments)
         }
         ["policies", "acl"] | ["policy"] => list_policies(state, request, segments.len() == 1),
         ["policies", "acl", name] => policy(state, request, name, "policy", now),
         ["policy", name] => policy(state, request, name, "rules", now),
         ["capabilities-self"] if request.operation == Operation::Update => capabilities(state, request),
-        ["capabilities-self"] => Err(Refusal::unsupported_operation()),
         ["namespaces"] if request.operation == Operation::List => Err(Refusal::absent()),
-        ["namespaces"] => Err(Refusal::unsupported_operation()),
+        ["capabilities-self" | "namespaces"] => Err(Refusal::unsupported_operation()),
         _ => Err(Refusal::unsupported_path()),
     }
 }
@@ -131,7 +131,7 @@ fn list_policies(state: &State, request: &Request, legacy: bool) -> Result<Answe
     names.push("root".to_owned());
     let names = request.page(names);
     if !legacy {
-        return Ok(Answer::keys(names));
+        return Ok(Answer::keys(&names));
     }
     let mut both = Map::new();
     both.insert("keys".to_owned(), json!(names));

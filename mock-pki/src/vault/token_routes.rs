@@ -77,7 +77,7 @@ pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp
             state.tokens.revoke(&id);
             Ok(Answer::Nothing)
         }
-        ("accessors", Operation::List) => Ok(Answer::keys(state.tokens.accessors())),
+        ("accessors", Operation::List) => Ok(Answer::keys(&state.tokens.accessors())),
         (
             "create" | "create-orphan" | "lookup-self" | "lookup" | "lookup-accessor" | "renew-self"
             | "renew" | "revoke-self" | "revoke" | "revoke-accessor" | "accessors",

@@ -1,6 +1,13 @@
 //! A running mock, and plain HTTP to it or to the real product.
 
 #![allow(dead_code, reason = "each test uses its part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a failed step of a test is a failed test, and a skipped one says so"
+)]
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! A mounted `pki` secrets engine.
 
 mod asked;
+mod csr;
 mod issuer;
 mod names;
 mod output;
@@ -8,8 +9,10 @@ mod reads;
 mod revoke;
 mod role;
 mod root;
+mod sent;
 mod sign;
 mod usages;
+mod validity;
 
 use std::{
     collections::BTreeMap,
@@ -76,14 +79,17 @@ pub(crate) struct Context<'a> {
 
 /// What may be read without a token.
 pub(crate) fn is_public(path: &str) -> bool {
-    match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["ca" | "ca_chain" | "crl"] | ["ca" | "crl", "pem"] | ["crl", "delta"] | ["crl", "delta", "pem"] => {
-            true
-        }
-        ["cert", _] | ["cert", _, "raw"] | ["cert", _, "raw", "pem"] => true,
-        ["issuer", _, "json" | "der" | "pem"] => true,
-        _ => false,
-    }
+    matches!(
+        path.split('/').collect::<Vec<_>>().as_slice(),
+        ["ca" | "ca_chain" | "crl"]
+            | ["ca" | "crl", "pem"]
+            | ["crl", "delta"]
+            | ["crl", "delta", "pem"]
+            | ["cert", _]
+            | ["cert", _, "raw"]
+            | ["cert", _, "raw", "pem"]
+            | ["issuer", _, "json" | "der" | "pem"]
+    )
 }
 
 /// Whether a path makes keys, which can take long.
@@ -156,7 +162,7 @@ impl Pki {
             (["issuer", issuer, "sign-verbatim", role], Update) => {
                 self.sign_verbatim(context, issuer, Some(role))
             }
-            (["roles"], List) => Ok(Answer::keys(request.page(read(&self.roles).keys().cloned().collect()))),
+            (["roles"], List) => Ok(Answer::keys(&request.page(read(&self.roles).keys().cloned().collect()))),
             (["roles", name], Update) => self.write_role(name, request),
             (["roles", name], Read) => {
                 let roles = read(&self.roles);
@@ -168,7 +174,7 @@ impl Pki {
             }
             (["root", "generate", kind], Update) => self.generate_root(context, kind),
             (["root", "sign-intermediate"], Update) => self.sign_intermediate(context),
-            (["root"], Delete) => self.delete_root(),
+            (["root"], Delete) => Ok(self.delete_root()),
             (["intermediate", "generate", kind], Update) => self.generate_intermediate(context, kind),
             (["intermediate", "set-signed"], Update) => self.set_signed(context),
             (["config", "urls"], Update) => self.write_urls(request),
@@ -179,12 +185,12 @@ impl Pki {
             }))),
             (["revoke"], Update) => self.revoke(context),
             (["certs"], List) => {
-                Ok(Answer::keys(request.page(read(&self.certificates).keys().cloned().collect())))
+                Ok(Answer::keys(&request.page(read(&self.certificates).keys().cloned().collect())))
             }
             (["certs", "revoked"], List) => {
                 let certificates = read(&self.certificates);
                 let revoked = certificates.iter().filter(|(_, stored)| stored.revoked.is_some());
-                Ok(Answer::keys(request.page(revoked.map(|(serial, _)| serial.clone()).collect())))
+                Ok(Answer::keys(&request.page(revoked.map(|(serial, _)| serial.clone()).collect())))
             }
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
@@ -204,7 +210,9 @@ impl Pki {
         let role = Role::read(&request.fields)?;
         let shown = role.describe();
         write(&self.roles).insert(name.to_owned(), Arc::new(role));
-        Ok(Answer::data_with(shown, request.fields.unknown(&role::names()).into_iter().collect()))
+        let unknown = request.fields.unknown(&role::names());
+        let warnings = unknown.into_iter().chain(request.fields.replaced(&["name"]));
+        Ok(Answer::data_with(shown, warnings.collect()))
     }
 
     fn role(&self, name: &str) -> Result<Arc<Role>, Refusal> {
@@ -287,21 +295,21 @@ fn is_url(text: &str) -> bool {
 
 /// Paths that exist, for other methods.
 fn is_known(segments: &[&str]) -> bool {
-    matches!(
-        segments,
-        ["sign" | "issue" | "roles", _]
-            | ["sign-verbatim" | "roles" | "certs" | "revoke" | "issuers" | "root" | "ca" | "ca_chain"]
-            | ["sign-verbatim", _]
-            | ["issuer", _]
-            | ["issuer", _, "sign" | "issue" | "sign-verbatim" | "json" | "der" | "pem", ..]
-            | ["root" | "intermediate", "generate", _]
-            | ["root", "sign-intermediate"]
-            | ["intermediate", "set-signed"]
-            | ["config", "urls" | "issuers"]
-            | ["certs", "revoked"]
-            | ["ca", "pem"]
-            | ["cert", ..]
-    )
+    match segments {
+        [only] => {
+            ["sign-verbatim", "roles", "certs", "revoke", "issuers", "root", "ca", "ca_chain"].contains(only)
+        }
+        ["sign" | "issue" | "roles" | "sign-verbatim" | "issuer", _]
+        | ["issuer", _, "sign" | "issue" | "sign-verbatim" | "json" | "der" | "pem", ..]
+        | ["root" | "intermediate", "generate", _]
+        | ["root", "sign-intermediate"]
+        | ["intermediate", "set-signed"]
+        | ["config", "urls" | "issuers"]
+        | ["certs", "revoked"]
+        | ["ca", "pem"]
+        | ["cert", ..] => true,
+        _ => false,
+    }
 }
 
 /// The pairs become an object; the names are in the order of Go's maps, which is alphabetical.

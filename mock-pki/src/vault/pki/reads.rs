@@ -94,16 +94,13 @@ impl Pki {
 
 fn shown(certificate: &Certificate, stored: Option<&Stored>) -> Value {
     let mut pairs = vec![("certificate", json!(output::pem(certificate)))];
-    match stored.and_then(|stored| stored.revoked.map(|at| (at, &stored.issuer_id))) {
-        Some((at, issuer_id)) => {
-            pairs.push(("issuer_id", json!(&**issuer_id)));
-            pairs.push(("revocation_time", json!(at.as_second())));
-            pairs.push(("revocation_time_rfc3339", json!(at.to_string())));
-        }
-        None => {
-            pairs.push(("revocation_time", json!(0)));
-            pairs.push(("revocation_time_rfc3339", json!("")));
-        }
+    if let Some((at, issuer_id)) = stored.and_then(|stored| Some((stored.revoked?, &stored.issuer_id))) {
+        pairs.push(("issuer_id", json!(&**issuer_id)));
+        pairs.push(("revocation_time", json!(at.as_second())));
+        pairs.push(("revocation_time_rfc3339", json!(at.to_string())));
+    } else {
+        pairs.push(("revocation_time", json!(0)));
+        pairs.push(("revocation_time_rfc3339", json!("")));
     }
     object(pairs)
 }

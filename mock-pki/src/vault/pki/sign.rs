@@ -2,27 +2,26 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use ca::{Extra, KeyAlgorithm, LeafProfile, Requested, Sans, SigningKey, Subject};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
-use x509::{Certificate, Csr, KeyType};
+use x509::Csr;
 
 use crate::{
     fault::Issuance,
     ledger::Issued,
     random,
     vault::{
-        duration,
         envelope::Answer,
         error::Refusal,
-        fields::{Fields, quoted},
+        fields::Fields,
         pki::{
             Context, Pki,
             asked::{self, Asked},
+            csr::{check_key, read_csr},
             issuer::Issuer,
-            object,
             output::{self, Format},
             role::{Role, Rules, key_bits},
+            sent::Sent,
             usages,
+            validity::{minus, refuse_beyond_issuer, whole},
         },
     },
 };
@@ -209,11 +208,11 @@ impl Pki {
     /// Makes the certificate, remembers it and answers.
     fn fulfil(&self, context: Context<'_>, order: Order<'_>, format: Format) -> Result<Answer, Refusal> {
         let Context { world, request, mount, path, now, .. } = context;
-        let mut warnings = Vec::new();
+        let mut warnings = order.warnings;
         let not_after = self.not_after(order.rules, &request.fields, now, &mut warnings)?;
         refuse_beyond_issuer(not_after, order.issuer)?;
-        warnings.extend(order.warnings);
         warnings.extend(request.fields.unknown(order.fields_known));
+        warnings.extend(request.fields.replaced(&["role"]));
 
         let urls = self.urls();
         let leaf = LeafProfile {
@@ -245,8 +244,7 @@ impl Pki {
         }
         let sent =
             Sent { certificate: &certificate, chain: &issuance.chain, chain_pem, key: order.key, serial };
-        let private_key_format = request.fields.text("private_key_format")?;
-        let data = sent.data(format, &private_key_format, &issuance)?;
+        let data = sent.data(format, &issuance)?;
         let mut answer = Answer::data_with(data, warnings);
         if let Answer::Envelope(envelope) = &mut answer {
             if order.rules.generate_lease {
@@ -270,46 +268,6 @@ impl Pki {
             });
         }
         Ok(answer)
-    }
-
-    /// The end of validity, by the request, the role and the mount.
-    pub(crate) fn not_after(
-        &self,
-        rules: &Rules,
-        fields: &Fields,
-        now: Timestamp,
-        warnings: &mut Vec<String>,
-    ) -> Result<Timestamp, Refusal> {
-        let mut ttl = fields.seconds("ttl")?;
-        let explicit =
-            if fields.has("not_after") { fields.text("not_after")? } else { rules.not_after.as_str().into() };
-        if ttl > 0 && !explicit.is_empty() {
-            return Err(Refusal::bad(
-                "Either ttl or not_after should be provided. Both should not be provided in the same request.",
-            ));
-        }
-        if !explicit.is_empty() {
-            return explicit.parse().map_err(|_| {
-                let shown = quoted(&explicit);
-                Refusal::bad(format!(
-                    "parsing time {shown} as \"2006-01-02T15:04:05Z07:00\": cannot parse {shown} as \"2006\""
-                ))
-            });
-        }
-        let (default_ttl, mount_max) = self.effective_ttls();
-        if ttl == 0 {
-            ttl = if rules.ttl > 0 { rules.ttl } else { default_ttl };
-        }
-        let max_ttl = if rules.max_ttl > 0 { rules.max_ttl } else { mount_max };
-        if ttl > max_ttl {
-            warnings.push(format!(
-                "TTL \"{}\" is longer than permitted maxTTL \"{}\", so maxTTL is being used",
-                duration::print(ttl),
-                duration::print(max_ttl)
-            ));
-            ttl = max_ttl;
-        }
-        now.checked_add(SignedDuration::from_secs(ttl)).map_err(|_| Refusal::bad("ttl is too long"))
     }
 }
 
@@ -345,68 +303,6 @@ fn validate(fields: &Fields) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(crate) fn read_csr(fields: &Fields) -> Result<Csr, Refusal> {
-    let text = fields.text("csr")?;
-    if text.is_empty() {
-        return Err(Refusal::bad("\"csr\" is empty"));
-    }
-    // Any label will do, and the first block counts.
-    let block = x509::pem::blocks(&text).next().and_then(Result::ok);
-    let der =
-        block.and_then(|block| block.decode().ok()).ok_or_else(|| Refusal::bad("csr contains no data"))?;
-    let csr = Csr::from_der(&der).map_err(|_| {
-        Refusal::bad(format!("certificate request could not be parsed: {}", go_asn1_error(&der)))
-    })?;
-    if let KeyType::Rsa { bits: ..2048 } = csr.key_type() {
-        return Err(Refusal::bad("RSA keys < 2048 bits are unsafe and not supported"));
-    }
-    csr.verify().map_err(|_| Refusal::bad("request signature invalid"))?;
-    Ok(csr)
-}
-
-/// Go's `encoding/asn1` on the mistakes people make: a cut-off file, and DER of something else.
-fn go_asn1_error(der: &[u8]) -> String {
-    let truncated = match der {
-        [0x30, length @ 0..0x80, rest @ ..] => rest.len() < usize::from(*length),
-        [0x30, 0x82, high, low, rest @ ..] => rest.len() < usize::from(u16::from_be_bytes([*high, *low])),
-        _ => der.len() < 2,
-    };
-    match der {
-        _ if truncated => "asn1: syntax error: truncated tag or length".to_owned(),
-        [0x30, ..] => "asn1: structure error: malformed certificate request".to_owned(),
-        [tag, length, ..] => format!(
-            "asn1: structure error: tags don't match (16 vs {{class:{} tag:{} length:{length} isCompound:{}}}) \
-             {{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> \
-             stringType:0 timeType:0 set:false omitEmpty:false}} certificateRequest @2",
-            tag >> 6,
-            tag & 0x1f,
-            tag & 0x20 != 0
-        ),
-        _ => "asn1: syntax error: sequence truncated".to_owned(),
-    }
-}
-
-fn check_key(rules: &Rules, key: &KeyType) -> Result<(), Refusal> {
-    let (kind, bits) = match key {
-        KeyType::Rsa { bits } => ("rsa", i64::from(*bits)),
-        KeyType::EcP256 => ("ec", 256),
-        KeyType::EcP384 => ("ec", 384),
-        KeyType::EcP521 => ("ec", 521),
-        KeyType::Ed25519 => ("ed25519", 0),
-        KeyType::Other(_) => ("unknown", 0),
-    };
-    if rules.key_type != "any" && rules.key_type != kind {
-        return Err(Refusal::bad(format!("role requires keys of type {}", rules.key_type)));
-    }
-    if bits < rules.key_bits {
-        let least = rules.key_bits;
-        return Err(Refusal::bad(format!(
-            "role requires a minimum of a {least}-bit key, but CSR's key is {bits} bits"
-        )));
-    }
-    Ok(())
-}
-
 /// The key to make for a role.
 pub(crate) fn algorithm(key_type: &str, bits: i64) -> Result<KeyAlgorithm, Refusal> {
     Ok(match (key_type, key_bits(key_type, bits)?) {
@@ -436,92 +332,6 @@ fn ignored_names(rules: &Rules, fields: &Fields) -> Result<Vec<String>, Refusal>
     Ok(warnings)
 }
 
-/// `leaf_not_after_behavior=err`.
-pub(crate) fn refuse_beyond_issuer(not_after: Timestamp, issuer: &Issuer) -> Result<(), Refusal> {
-    let Some(limit) = issuer.chain.first().map(Certificate::not_after).filter(|limit| not_after > *limit)
-    else {
-        return Ok(());
-    };
-    Err(Refusal::bad(format!(
-        "cannot satisfy request, as TTL would result in notAfter of {not_after} that is beyond the expiration of \
-         the CA certificate at {limit}"
-    )))
-}
-
-pub(crate) fn minus(at: Timestamp, seconds: i64) -> Timestamp {
-    at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(at)
-}
-
-fn whole(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
 fn sha256(bytes: &[u8]) -> String {
     random::hex(digest(&SHA256, bytes).as_ref())
-}
-
-/// A certificate on its way out.
-struct Sent<'a> {
-    certificate: &'a Certificate,
-    chain: &'a [Certificate],
-    chain_pem: Vec<String>,
-    key: Option<&'a SigningKey>,
-    serial: String,
-}
-
-impl Sent<'_> {
-    fn data(
-        self,
-        format: Format,
-        private_key_format: &str,
-        issuance: &Issuance<'_>,
-    ) -> Result<Value, Refusal> {
-        let (leaf, chain) = match format {
-            Format::Der => {
-                let chain = self.chain.iter().map(|certificate| output::base64(certificate.der())).collect();
-                (output::base64(self.certificate.der()), chain)
-            }
-            Format::Pem | Format::PemBundle => (output::pem(self.certificate), self.chain_pem),
-        };
-        let private_key = self.key.map(|key| private_key(key, format, private_key_format)).transpose()?;
-        let certificate = if format == Format::PemBundle {
-            let parts = private_key.iter().cloned().chain(std::iter::once(leaf)).chain(chain.iter().cloned());
-            parts.collect::<Vec<_>>().join("\n")
-        } else {
-            leaf
-        };
-        let mut pairs = Vec::with_capacity(8);
-        if issuance.send_chain {
-            pairs.push(("ca_chain", json!(chain)));
-        }
-        pairs.push(("certificate", Value::String(certificate)));
-        pairs.push(("expiration", json!(self.certificate.not_after().as_second())));
-        if issuance.send_issuing_ca {
-            pairs.push(("issuing_ca", json!(chain.first())));
-        }
-        pairs.push(("not_before", json!(self.certificate.not_before().as_second())));
-        if let (Some(private_key), Some(key)) = (private_key, self.key) {
-            pairs.push(("private_key", Value::String(private_key)));
-            pairs.push(("private_key_type", json!(key_type_name(key.algorithm()))));
-        }
-        pairs.push(("serial_number", Value::String(self.serial)));
-        Ok(object(pairs))
-    }
-}
-
-/// Vault writes PKCS#1 and SEC 1 unless PKCS#8 is asked for; here it is always PKCS#8, which the same readers
-/// take.
-fn private_key(key: &SigningKey, format: Format, _private_key_format: &str) -> Result<String, Refusal> {
-    Ok(match format {
-        Format::Der => output::base64(&key.to_pkcs8_der()?),
-        Format::Pem | Format::PemBundle => output::trimmed(key.to_pkcs8_pem()?),
-    })
-}
-
-fn key_type_name(algorithm: KeyAlgorithm) -> &'static str {
-    match algorithm {
-        KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::EcdsaP521 => "ec",
-        KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => "rsa",
-        KeyAlgorithm::Ed25519 => "ed25519",
-    }
 }
