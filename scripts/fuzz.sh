@@ -9,7 +9,7 @@ tool cargo-fuzz 0.13.2
 # The sanitizer is a nightly option, but it ships with every toolchain: so the pinned one is used, not whichever
 # nightly is there.
 export RUSTC_BOOTSTRAP=1
-export CARGO_TARGET_DIR=$cache/target-fuzz
+export CARGO_TARGET_DIR=$cache/fuzz-target
 
 seconds=${1-60}
 shift || true
