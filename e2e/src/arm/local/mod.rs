@@ -41,8 +41,9 @@ pub struct Local {
 /// The folder of the programs that were built together with this one: `target/<profile>`.
 fn programs() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
-    // target/<profile>/deps/local-…
-    let folder = this.ancestors().nth(2).context("no folder above the test's")?;
+    let folder = this.parent().context("no folder above this program's")?;
+    // A test is in target/<profile>/deps, a program in target/<profile>.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     Ok(folder.to_owned())
 }
 
