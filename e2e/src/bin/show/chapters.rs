@@ -15,8 +15,14 @@ use crate::narrator::Narrator;
 const NAME: &str = "web";
 /// The Secret's.
 const SECRET: &str = "web-tls";
-/// Where mock-pki was last asked to sign.
+/// What the paths that sign have in them.
 const SIGNING: &str = "/sign/";
+
+/// What must change with a renewal.
+struct Leaf {
+    serial: String,
+    public_key: Vec<u8>,
+}
 
 /// The story, in a namespace of its own.
 pub(crate) struct Story<'a> {
@@ -34,7 +40,12 @@ impl<'a> Story<'a> {
         let (pki, issuer) = self.issuer().await?;
         let first = self.certificate(&pki, &issuer).await?;
         let second = self.renewal(&pki).await?;
-        ensure!(first != second, "the renewed certificate has the serial of the first, {first}");
+        ensure!(
+            first.serial != second.serial,
+            "the renewed certificate has the serial of the first, {}",
+            first.serial
+        );
+        ensure!(first.public_key != second.public_key, "the renewed certificate has the key of the first");
         self.narrator.good("a new key, a new serial, the same Secret");
         Ok(pki)
     }
@@ -59,7 +70,7 @@ impl<'a> Story<'a> {
         Ok((pki, issuer.reference()))
     }
 
-    async fn certificate(&self, pki: &MockPki, issuer: &IssuerReference) -> Result<String> {
+    async fn certificate(&self, pki: &MockPki, issuer: &IssuerReference) -> Result<Leaf> {
         let Self { world, narrator } = self;
         narrator.chapter("The Certificate");
         world.certificate_with(NAME, issuer, |spec| SECRET.clone_into(&mut spec.secret_name)).await?;
@@ -67,7 +78,7 @@ impl<'a> Story<'a> {
         self.issue(pki, 1).await
     }
 
-    async fn renewal(&self, pki: &MockPki) -> Result<String> {
+    async fn renewal(&self, pki: &MockPki) -> Result<Leaf> {
         let Self { world, narrator } = self;
         narrator.chapter("The renewal");
         world.renew(NAME).await?;
@@ -75,8 +86,8 @@ impl<'a> Story<'a> {
         self.issue(pki, 2).await
     }
 
-    /// Follows a request to its Secret, and returns the serial.
-    async fn issue(&self, pki: &MockPki, revision: usize) -> Result<String> {
+    /// Follows a request to its Secret.
+    async fn issue(&self, pki: &MockPki, revision: usize) -> Result<Leaf> {
         let Self { world, narrator } = self;
         let request = self.request(revision).await?;
         narrator
@@ -86,13 +97,14 @@ impl<'a> Story<'a> {
         let message = self.condition(&request, READY).await?;
         self.call(pki).await?;
         narrator.step("the answer was judged: its key, names, usages, validity and chain are what was asked");
-        narrator.good(&format!("Issued: {message}"));
+        let said = message.strip_prefix("certificate issued: ").unwrap_or(&message);
+        narrator.good(&format!("Ready, Issued: {said}"));
         world.certificate_at_revision(NAME, i64::try_from(revision)?).await?;
-        let serial = self.secret(&world.pair(SECRET).await?)?;
+        let leaf = self.secret(&world.pair(SECRET).await?)?;
         let ledger = pki.issued_for("web.example.com").await?;
-        let known = ledger.iter().any(|issued| issued.serial.eq_ignore_ascii_case(&serial));
-        ensure!(known, "mock-pki's ledger does not know serial {serial}");
-        Ok(serial)
+        let known = ledger.iter().any(|issued| issued.serial.eq_ignore_ascii_case(&leaf.serial));
+        ensure!(known, "mock-pki's ledger does not know serial {}", leaf.serial);
+        Ok(leaf)
     }
 
     /// The name of the Certificate's request of this revision.
@@ -142,7 +154,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn secret(&self, pair: &Pair) -> Result<String> {
+    fn secret(&self, pair: &Pair) -> Result<Leaf> {
         let chain = x509::bundle::read_certificates(pair.certificate.as_bytes())?;
         let root = x509::bundle::read_certificates(pair.ca.as_bytes())?;
         let leaf = chain.first().context("the Secret has no certificate")?;
@@ -158,6 +170,6 @@ impl<'a> Story<'a> {
             ("valid", format!("{} until {}", leaf.not_before(), leaf.not_after())),
             ("chain", format!("{} above it in tls.crt; {} in ca.crt", above.join(", "), roots.join(", "))),
         ]);
-        Ok(leaf.serial_hex())
+        Ok(Leaf { serial: leaf.serial_hex(), public_key: leaf.spki_der().to_vec() })
     }
 }

@@ -23,7 +23,7 @@ impl Narrator {
 
     /// The first line.
     pub(crate) fn title(&self, text: &str) {
-        self.line(&format!("{}\n", self.painted(BOLD, text)));
+        self.line(&self.painted(BOLD, text));
     }
 
     /// A new part of the story.
