@@ -1,6 +1,7 @@
 //! What a check says of each kind of server.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 
 use super::*;
 use crate::signer::{Unhealthy, UnhealthyReason};
@@ -101,8 +102,10 @@ async fn every_ailment_has_its_reason() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unreachable() {
-    let url = PkiUrl::parse("http://127.0.0.1:1").unwrap();
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = PkiUrl::parse(&format!("http://{address}")).unwrap();
     let (reason, message) = problem(signer(&url, "pki/sign/web", VaultAuth::Token).check().await);
     assert_eq!(reason, UnhealthyReason::Unreachable);
-    assert_eq!(message, "could not check Vault's health at 127.0.0.1:1: connection refused");
+    assert_eq!(message, format!("could not check Vault's health at {address}: connection refused"));
 }
