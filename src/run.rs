@@ -86,6 +86,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         .block_on(serve(config, Arc::new(SystemClock)))
 }
 
+#[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
 async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     let Config {
         metrics_address,

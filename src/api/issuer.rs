@@ -1,6 +1,10 @@
 //! `ExternalIssuer` (namespaced) and `ExternalClusterIssuer` (cluster): the two kinds share one spec and one
 //! status; what differs are the CEL rules at their roots.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printer column has a type, and kube's derive has no other way to say so"
+)]
 #![allow(unreachable_pub, reason = "the derive of KubeSchema makes a second, private struct of each of ours")]
 
 use std::fmt;

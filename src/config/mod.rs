@@ -80,13 +80,13 @@ impl Default for Patience {
 impl Patience {
     /// Long enough for a PKI's maintenance window or a bad night. A request that fails costs cert-manager's
     /// back-off of an hour and more, while one that is still pending goes on within minutes of the PKI's return.
-    const MAX_RETRY: Duration = Duration::from_secs(12 * 3600);
+    const MAX_RETRY: Duration = Duration::from_hours(12);
     /// A person approves; half a minute more is not noticed.
     const POLL_INTERVAL: Duration = Duration::from_secs(30);
     /// Some HSM-backed CAs need seconds; none known needs half a minute.
     const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
     /// One cheap call a minute shows an outage before most requests meet it.
-    const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+    const HEALTH_CHECK_INTERVAL: Duration = Duration::from_mins(1);
     /// The least interval: below a second a typing error would become a flood.
     const LEAST: Duration = Duration::from_secs(1);
 

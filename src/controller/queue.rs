@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 /// After a panic, a key is left alone for this long: the same input would likely panic again.
-const AFTER_PANIC: Duration = Duration::from_secs(60);
+const AFTER_PANIC: Duration = Duration::from_mins(1);
 /// The furthest a key can be put off. `DelayQueue` panics beyond about two years; nothing here waits a week.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(168);
 
 /// Adds keys to a queue. Cheap to clone.
 #[derive(Debug)]
@@ -151,12 +151,11 @@ impl<K: Clone + Eq + Hash> State<K> {
     }
 
     fn put_off(&mut self, key: K, at: Instant) {
-        match self.delays.get(&key) {
-            Some(delay) => self.delayed.reset_at(delay, at),
-            None => {
-                let delay = self.delayed.insert_at(key.clone(), at);
-                self.delays.insert(key, delay);
-            }
+        if let Some(delay) = self.delays.get(&key) {
+            self.delayed.reset_at(delay, at);
+        } else {
+            let delay = self.delayed.insert_at(key.clone(), at);
+            self.delays.insert(key, delay);
         }
     }
 

@@ -130,10 +130,10 @@ impl References {
 
 /// Whether the error says that the object may not be read, and what to do.
 fn unreadable(error: &watcher::Error, reference: &Reference) -> Option<String> {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status,
-        _ => return None,
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))) = error
+    else {
+        return None;
     };
     let resource = match reference.kind {
         ReferenceKind::ConfigMap => "configmaps",

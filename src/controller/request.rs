@@ -185,7 +185,7 @@ impl RequestReconciler {
                     }
                     Err(WriteError::Refused(error)) => {
                         tracing::error!(request = %key, %error, "the API server keeps refusing the status");
-                        self.queue.after(key.clone(), Duration::from_secs(300));
+                        self.queue.after(key.clone(), Duration::from_mins(5));
                         return self.lost(key, issuer, step, outcome);
                     }
                     Err(WriteError::Failed(error)) => {

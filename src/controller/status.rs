@@ -65,7 +65,7 @@ impl StatusWriter {
             judged.metadata.name.as_deref(),
             Some(namespace),
             judged.metadata.resource_version.as_deref(),
-            request_status(patch),
+            &request_status(patch),
         );
         self.apply(&api, judged.metadata.name.as_deref().unwrap_or_default(), body).await
     }
@@ -79,12 +79,12 @@ impl StatusWriter {
             IssuerKind::Issuer => {
                 let namespace = key.namespace.as_deref().unwrap_or_default();
                 let api: Api<ExternalIssuer> = Api::namespaced(self.client.clone(), namespace);
-                let body = body::<ExternalIssuer>(Some(&key.name), Some(namespace), version, status);
+                let body = body::<ExternalIssuer>(Some(&key.name), Some(namespace), version, &status);
                 self.apply(&api, &key.name, body).await.map(Issuer::from)
             }
             IssuerKind::ClusterIssuer => {
                 let api: Api<ExternalClusterIssuer> = Api::all(self.client.clone());
-                let body = body::<ExternalClusterIssuer>(Some(&key.name), None, version, status);
+                let body = body::<ExternalClusterIssuer>(Some(&key.name), None, version, &status);
                 self.apply(&api, &key.name, body).await.map(Issuer::from)
             }
         }
@@ -134,7 +134,7 @@ fn body<K: Resource<DynamicType = ()>>(
     name: Option<&str>,
     namespace: Option<&str>,
     resource_version: Option<&str>,
-    status: Value,
+    status: &Value,
 ) -> Value {
     let mut metadata = json!({"name": name, "resourceVersion": resource_version});
     if let (Some(namespace), Some(fields)) = (namespace, metadata.as_object_mut()) {

@@ -158,10 +158,10 @@ fn tell(resource: &str, error: &watcher::Error) {
     };
     match code {
         403 => {
-            tracing::error!(resource, %error, "no permission to watch; apply the ClusterRole of the controller")
+            tracing::error!(resource, %error, "no permission to watch; apply the ClusterRole of the controller");
         }
         404 => {
-            tracing::error!(resource, %error, "the API server does not know the resource; install its CRD")
+            tracing::error!(resource, %error, "the API server does not know the resource; install its CRD");
         }
         // Watches end all the time: by time-out, by restarts of the API server, by compaction.
         410 => tracing::debug!(resource, %error, "the watch fell behind; listing anew"),

@@ -75,7 +75,7 @@ fn issued(snapshot: &RequestSnapshot<'_>, step: &Step, answer: &Answer) -> Concl
             let patch = StatusPatch::issued(
                 snapshot.request,
                 snapshot.now,
-                message.clone(),
+                &message,
                 chain.certificate_pem(),
                 chain.ca_pem(),
             );
@@ -123,7 +123,7 @@ fn waiting(
     next: Next,
     suspect_issuer: bool,
 ) -> Conclusion {
-    let patch = StatusPatch::pending(snapshot.request, snapshot.now, message.clone(), keep);
+    let patch = StatusPatch::pending(snapshot.request, snapshot.now, &message, keep);
     let warning = !matches!(next, Next::Poll(_));
     let write = (!patch.is_already_in(snapshot.request))
         .then_some((patch, Notice { warning, reason: reason::PENDING, message }));
@@ -131,7 +131,7 @@ fn waiting(
 }
 
 fn failed(snapshot: &RequestSnapshot<'_>, message: String) -> Conclusion {
-    let patch = StatusPatch::failed(snapshot.request, snapshot.now, message.clone(), false);
+    let patch = StatusPatch::failed(snapshot.request, snapshot.now, &message, false);
     finish(patch, Notice { warning: true, reason: reason::FAILED, message })
 }
 

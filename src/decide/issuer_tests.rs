@@ -89,9 +89,7 @@ fn each_thing_that_is_missing_has_its_reason() {
         planned(&json!({"signerType": "mockca", "mockca": {"caSecretRef": {"name": "ca"}}}), &map, &secret),
     ]
     .into_iter()
-    .map(|plan| {
-        plan.map(|_| "planned".to_owned()).unwrap_or_else(|no| format!("{}: {}", no.reason, no.message))
-    })
+    .map(|plan| plan.map_or_else(|no| format!("{}: {}", no.reason, no.message), |_| "planned".to_owned()))
     .collect();
     insta::assert_snapshot!(told.join("\n"));
     assert!(!told.concat().contains("canary"));

@@ -62,34 +62,31 @@ pub(super) struct Keep {
 
 impl StatusPatch {
     /// Pending, for this reason.
-    pub(super) fn pending(
-        request: &CertificateRequest,
-        now: Timestamp,
-        message: String,
-        keep: &Keep,
-    ) -> Self {
+    pub(super) fn pending(request: &CertificateRequest, now: Timestamp, message: &str, keep: &Keep) -> Self {
         let mut conditions =
             vec![condition(request, now, READY, ConditionStatus::False, reason::PENDING, message)];
         if keep.retrying {
             let text = "transitionTime is when retries began".to_owned();
-            conditions.push(condition(request, now, RETRYING, ConditionStatus::True, "RetryableError", text));
+            conditions.push(condition(
+                request,
+                now,
+                RETRYING,
+                ConditionStatus::True,
+                "RetryableError",
+                &text,
+            ));
         }
         if let Some(handle) = &keep.handle {
             let text = handle.as_str().to_owned();
-            conditions.push(condition(request, now, SUBMITTED, ConditionStatus::True, "PendingAtPKI", text));
+            conditions.push(condition(request, now, SUBMITTED, ConditionStatus::True, "PendingAtPKI", &text));
         }
         Self { conditions, certificate: None, ca: None, failure_time: None }
     }
 
     /// Failed for good. `invalid` says that no issuer could ever sign it.
-    pub(super) fn failed(
-        request: &CertificateRequest,
-        now: Timestamp,
-        message: String,
-        invalid: bool,
-    ) -> Self {
+    pub(super) fn failed(request: &CertificateRequest, now: Timestamp, message: &str, invalid: bool) -> Self {
         let mut conditions =
-            vec![condition(request, now, READY, ConditionStatus::False, reason::FAILED, message.clone())];
+            vec![condition(request, now, READY, ConditionStatus::False, reason::FAILED, message)];
         if invalid {
             let status = ConditionStatus::True;
             conditions.push(condition(request, now, INVALID_REQUEST, status, "InvalidRequest", message));
@@ -101,7 +98,14 @@ impl StatusPatch {
     pub(super) fn denied(request: &CertificateRequest, now: Timestamp) -> Self {
         let message = "The CertificateRequest was denied by an approval controller".to_owned();
         Self {
-            conditions: vec![condition(request, now, READY, ConditionStatus::False, reason::DENIED, message)],
+            conditions: vec![condition(
+                request,
+                now,
+                READY,
+                ConditionStatus::False,
+                reason::DENIED,
+                &message,
+            )],
             certificate: None,
             ca: None,
             failure_time: Some(failure_time(request, now)),
@@ -112,7 +116,7 @@ impl StatusPatch {
     pub(super) fn issued(
         request: &CertificateRequest,
         now: Timestamp,
-        message: String,
+        message: &str,
         certificate: String,
         ca: Option<String>,
     ) -> Self {
@@ -193,13 +197,13 @@ fn condition(
     type_: &str,
     status: ConditionStatus,
     reason: &str,
-    message: String,
+    message: &str,
 ) -> Condition {
     let condition = Condition {
         type_: type_.to_owned(),
         status,
         reason: Some(reason.to_owned()),
-        message: Some(tidy(&message)),
+        message: Some(tidy(message)),
         last_transition_time: None,
         observed_generation: None,
     };

@@ -93,6 +93,7 @@ pub fn decide(snapshot: &RequestSnapshot<'_>) -> Action {
 }
 
 /// The steps that hold before and after a call to the PKI alike: whose it is, and whether it is finished.
+#[expect(clippy::result_large_err, reason = "an early return of the staircase, once for each decision")]
 pub(super) fn standing(snapshot: &RequestSnapshot<'_>) -> Result<IssuerKey, Action> {
     let request = snapshot.request;
     let Some(issuer) = snapshot.issuer_key() else {
@@ -179,7 +180,7 @@ fn issuer_ready<'a>(view: &'a IssuerView, issuer: &IssuerKey) -> Result<&'a Term
 fn pending(snapshot: &RequestSnapshot<'_>, message: String) -> Action {
     // A request that is known to the PKI keeps its handle; the clock of retries starts anew with the issuer.
     let keep = Keep { retrying: false, handle: handle_on(snapshot.request) };
-    let patch = StatusPatch::pending(snapshot.request, snapshot.now, message.clone(), &keep);
+    let patch = StatusPatch::pending(snapshot.request, snapshot.now, &message, &keep);
     if patch.is_already_in(snapshot.request) {
         return Action::Wait { until: None, notice: None };
     }
@@ -188,7 +189,7 @@ fn pending(snapshot: &RequestSnapshot<'_>, message: String) -> Action {
 
 fn invalid(snapshot: &RequestSnapshot<'_>, problem: &str) -> Action {
     let message = format!("the request can never be signed: {problem}");
-    let patch = StatusPatch::failed(snapshot.request, snapshot.now, message.clone(), true);
+    let patch = StatusPatch::failed(snapshot.request, snapshot.now, &message, true);
     Action::Write { patch, notice: Notice { warning: true, reason: reason::FAILED, message } }
 }
 

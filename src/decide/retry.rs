@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait of our own: a PKI that came back is noticed within minutes, and a thousand waiting requests
 /// ask it no more than a few times a second.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 /// The longest wait that a PKI can ask for with `Retry-After`.
-const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
 
 /// The wait after `failures` calls came to nothing: doubling from one second up to five minutes, spread over
 /// the upper half by `jitter` (`0.0..1.0`), and not shorter than the PKI asked for (at most an hour of that).
@@ -50,7 +50,7 @@ mod tests {
         fn retry_after_is_honoured_up_to_an_hour(seconds in 0_u64..100_000, jitter in 0.0_f64..1.0) {
             let wait = delay(0, jitter, Some(Duration::from_secs(seconds)));
             prop_assert!(wait >= Duration::from_secs(seconds.min(3600)));
-            prop_assert!(wait <= Duration::from_secs(3600) + Duration::from_secs(360));
+            prop_assert!(wait <= Duration::from_hours(1) + Duration::from_mins(6));
         }
     }
 

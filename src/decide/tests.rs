@@ -193,7 +193,7 @@ fn issuer() -> impl Strategy<Value = IssuerView> {
 
 fn terms() -> Terms {
     Terms {
-        patience: Patience { max_retry: Duration::from_secs(3600), ..Patience::default() },
+        patience: Patience { max_retry: Duration::from_hours(1), ..Patience::default() },
         ..Terms::default()
     }
 }
@@ -281,7 +281,7 @@ fn step() -> Step {
     let csr = Csr::from_pem(CASES.good.0.as_bytes()).unwrap();
     let order = crate::signer::Order {
         csr,
-        duration: Duration::from_secs(90 * 24 * 3600),
+        duration: Duration::from_hours(2160),
         usages: Usages::default_for_leaf(),
         is_ca: false,
         request: crate::signer::RequestIdentity {
@@ -429,12 +429,9 @@ proptest! {
         for patch in patches(&world, &outcome) {
             for new in &patch.conditions {
                 let old = world.request.condition(&new.type_);
-                match old.filter(|old| old.status == new.status).and_then(|old| old.last_transition_time) {
-                    Some(kept) => prop_assert_eq!(new.last_transition_time, Some(kept)),
-                    None => prop_assert_eq!(
-                        new.last_transition_time, Some(crate::api::conditions::truncated(world.now))
-                    ),
-                }
+                let kept = old.filter(|old| old.status == new.status).and_then(|old| old.last_transition_time);
+                let now = crate::api::conditions::truncated(world.now);
+                prop_assert_eq!(new.last_transition_time, Some(kept.unwrap_or(now)));
             }
         }
     }
@@ -521,15 +518,16 @@ fn the_properties_see_every_case() {
         };
         *seen.entry(action).or_default() += 1;
         let conclusion = conclude(&world.snapshot(), &step(), &outcome);
-        let word = match (conclusion.write.as_ref().map(|(patch, _)| patch.ready_reason()), conclusion.next) {
-            (Some(reason::ISSUED), _) => "issued",
-            (Some(reason::FAILED), _) => "failed",
-            (Some(reason::DENIED), _) => "denied",
-            (_, Next::Retry(_)) => "retry later",
-            (_, Next::Poll(_)) => "poll later",
-            _ => "done",
-        };
-        *seen.entry(word).or_default() += 1;
+        let conclusion =
+            match (conclusion.write.as_ref().map(|(patch, _)| patch.ready_reason()), conclusion.next) {
+                (Some(reason::ISSUED), _) => "issued",
+                (Some(reason::FAILED), _) => "failed",
+                (Some(reason::DENIED), _) => "denied",
+                (_, Next::Retry(_)) => "retry later",
+                (_, Next::Poll(_)) => "poll later",
+                _ => "done",
+            };
+        *seen.entry(conclusion).or_default() += 1;
     }
     let kinds = [
         "not ours",
