@@ -42,8 +42,8 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-/// A web page somewhere must not be able to drive this port through the browser of whoever runs it: such
-/// requests carry an Origin, and after DNS rebinding a foreign Host.
+/// A web page somewhere must not be able to drive this port through the browser of whoever runs it; the
+/// requests by which it could change anything carry an Origin.
 async fn only_local_pages(
     headers: HeaderMap,
     request: axum::extract::Request,

@@ -13,9 +13,11 @@ pub(crate) fn too_large() -> Refusal {
     Refusal::with(StatusCode::PAYLOAD_TOO_LARGE, "http: request body too large")
 }
 
-/// A form only when the client says so; everything else is read as JSON, whatever it says.
+/// A form only when the client says so and the body does not begin like JSON: curl calls everything a form.
 pub(crate) fn read(content_type: Option<&str>, body: &[u8]) -> Result<Fields, Refusal> {
-    if content_type.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+    let begins_like_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    let form_type = content_type.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    if form_type && !begins_like_json {
         return Ok(Fields::new(form(body)));
     }
     if body.is_empty() {
@@ -109,6 +111,8 @@ mod tests {
         assert_eq!(fields.text("csr").unwrap(), "a b+c d");
         assert_eq!(fields.list("x").unwrap(), ["1", "2"]);
         assert!(fields.has("%zz"));
+        let curl = read(Some("application/x-www-form-urlencoded"), b" {\"csr\": \"x\"}").unwrap();
+        assert_eq!(curl.text("csr").unwrap(), "x", "JSON that curl calls a form");
     }
 
     #[test]

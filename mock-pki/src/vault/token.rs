@@ -245,3 +245,38 @@ impl Tokens {
         read(&self.by_id).values().map(|token| token.accessor.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn a_token_ends_with_its_ttl_and_a_renewal_never_goes_beyond_the_limit() {
+        let tokens = Tokens::default();
+        let new = NewToken { ttl: 60, renewable: true, explicit_max_ttl: 100, ..NewToken::default() };
+        let (id, token) = tokens.create(new, at(0));
+        assert_eq!(token.ttl(at(10)), 50);
+        assert_eq!(token.renew(at(50), 30), (30, None));
+        assert_eq!(token.renew(at(70), 60), (30, Some(100)));
+        assert!(tokens.find(&id, at(99)).is_some());
+        assert!(tokens.find(&id, at(100)).is_none());
+    }
+
+    #[test]
+    fn a_token_ends_with_its_uses_and_with_its_parent() {
+        let tokens = Tokens::default();
+        let (parent, _) = tokens.create(NewToken { num_uses: 2, ..NewToken::default() }, at(0));
+        let (child, _) =
+            tokens.create(NewToken { parent: Some(parent.clone()), ..NewToken::default() }, at(0));
+        assert!(tokens.spend(&parent, at(1)).is_some());
+        assert!(tokens.spend(&parent, at(1)).is_some());
+        assert!(tokens.spend(&parent, at(1)).is_none());
+        assert!(tokens.find(&child, at(1)).is_none());
+    }
+}
