@@ -105,6 +105,7 @@ kubectl config --kubeconfig="$identity" use-context local >&2
 say "starting OpenBao"
 bao=$(openbao)
 bao_port=$(free_port)
+free_port >/dev/null # OpenBao takes the next one for its cluster.
 slow_port=$(free_port)
 background "$work/openbao.log" env HOME="$work" "$bao" server -dev -dev-root-token-id=root -dev-no-store-token \
     -dev-listen-address="127.0.0.1:$bao_port"
@@ -114,7 +115,7 @@ export BAO_ADDR=http://127.0.0.1:$bao_port BAO_TOKEN=root
     "$bao" secrets enable -max-lease-ttl=87600h pki
     "$bao" write pki/root/generate/internal common_name="OpenBao Root" ttl=87600h key_type=ec key_bits=256
     "$bao" write pki/roles/load allowed_domains=example.com allow_subdomains=true key_type=any max_ttl=720h no_store=true
-} >"$work/openbao-setup.log"
+} >"$work/openbao-setup.log" 2>&1
 background "$work/delay.log" issue-load delay --listen "127.0.0.1:$slow_port" --to "127.0.0.1:$bao_port" --by 200ms
 
 # issuers NAME URL: a Vault issuer of ours and one of cert-manager's.
