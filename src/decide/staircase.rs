@@ -98,24 +98,26 @@ fn a_denied_request_is_told_so_even_without_an_issuer() {
 
 #[test]
 fn without_approval_it_waits_and_after_a_while_says_what_to_do() {
-    let unapproved = |made: &str| {
-        request(|object| {
-            object["status"] = json!({});
-            object["metadata"]["creationTimestamp"] = json!(made);
-        })
+    let unapproved = request(|object| object["status"] = json!({}));
+    let after = |seconds, approval_reported| {
+        let first_seen = Some(now() - SignedDuration::from_secs(seconds));
+        let memory = Memory { first_seen, approval_reported, ..Memory::default() };
+        decide(&RequestSnapshot { now: now(), jitter: 0.5, request: &unapproved, issuer: ready(), memory })
     };
-    let fresh = unapproved("2026-03-01T11:59:50Z");
-    let Action::Wait { until: Some(until), notice: None } = decided(&fresh, ready()) else { panic!() };
+    let Action::Wait { until: Some(until), notice: None } = after(10, false) else { panic!() };
     assert_eq!(until, now() + SignedDuration::from_secs(10));
 
-    let old = unapproved("2026-03-01T11:59:00Z");
-    let Action::Wait { until: None, notice: Some(notice) } = decided(&old, ready()) else { panic!() };
+    let Action::Wait { until: None, notice: Some(notice) } = after(60, false) else { panic!() };
     assert_eq!(notice.reason, "WaitingForApproval");
     assert!(notice.message.contains("externalissuers.external-issuer.io/shop.corp"), "{}", notice.message);
 
-    let memory = Memory { approval_reported: true, ..Memory::default() };
-    let snapshot = RequestSnapshot { now: now(), jitter: 0.5, request: &old, issuer: ready(), memory };
-    assert!(matches!(decide(&snapshot), Action::Wait { until: None, notice: None }), "once is enough");
+    assert!(matches!(after(60, true), Action::Wait { until: None, notice: None }), "once is enough");
+}
+
+#[test]
+fn while_its_issuer_is_first_checked_nothing_is_written() {
+    let action = decided(&request(|_| ()), IssuerView::Unchecked);
+    assert!(matches!(action, Action::Wait { until: None, notice: None }));
 }
 
 #[test]
