@@ -50,6 +50,8 @@ pub enum End {
 pub struct Settings {
     /// How far its clock is ahead (or, if negative, behind).
     pub clock_offset_secs: i64,
-    /// A Lease of three seconds instead of the usual fifteen, so that a successor of a killed leader starts soon.
+    /// A Lease of four seconds instead of the usual fifteen, so that a successor of a killed leader starts soon.
     pub short_lease: bool,
+    /// How many requests it works on at once, if not its default.
+    pub requests_at_once: Option<usize>,
 }

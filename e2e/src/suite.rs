@@ -182,7 +182,7 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 /// A line for the person who waits.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "e2e: {text}");
 }
 

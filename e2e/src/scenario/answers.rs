@@ -43,10 +43,18 @@ fn bounded(request: &CertificateRequest) -> Result {
 async fn a_bad_certificate_is_rejected_with_what_is_wrong_with_it(world: &World) -> Result {
     let (pki, issuer) = mock_issuer(world).await?;
     let bad = [
-        ("wrong-key", Fault::new("wrong-key"), "…public key…"),
-        ("extra-san", Fault::new("extra-san"), "…extra.example.com…"),
-        ("expired", Fault::new("expired-leaf"), "…expired…"),
-        ("future", Fault::new("future-leaf"), "…valid…"),
+        (
+            "wrong-key",
+            Fault::new("wrong-key"),
+            "no certificate has the public key of the request; the answer holds: …",
+        ),
+        (
+            "extra-san",
+            Fault::new("extra-san"),
+            "…subject alternative names: not asked, got DNS:extra.example.com…",
+        ),
+        ("expired", Fault::new("expired-leaf"), "…validity: notAfter … has passed…"),
+        ("future", Fault::new("future-leaf"), "…validity: notBefore …"),
         ("stranger", Fault::new("unrelated-certificate"), "…"),
         ("stranger-first", Fault::new("unrelated-certificate").with("first", true), "…"),
     ];
@@ -58,7 +66,7 @@ async fn a_bad_certificate_is_rejected_with_what_is_wrong_with_it(world: &World)
         let failed = world.request_says(name, &["Approved True/cert-manager.io: …", &told]).await?;
         bounded(&failed)?;
         ensure!(failed.status.as_ref().is_some_and(|status| status.failure_time.is_some()), "no failureTime");
-        world.status_writes_are(name, 1)?;
+        world.status_writes_are(name, 1).await?;
         world.events_are(&failed, &["Warning Failed: the PKI's certificate was rejected: …"]).await?;
         fault.uninstall().await?;
     }
@@ -116,8 +124,12 @@ async fn a_missing_chain_still_gives_a_certificate_that_openssl_accepts(world: &
 async fn an_answer_that_is_none_is_retried_with_a_clear_message(world: &World) -> Result {
     let (pki, issuer) = mock_issuer(world).await?;
     let none = [
-        ("huge", Fault::new("oversized-body"), "…larger than…"),
-        ("huge-declared", Fault::new("oversized-body").with("declare", true), "…larger than…"),
+        ("huge", Fault::new("oversized-body"), "…the answer is longer than 1048576 bytes; retrying until …"),
+        (
+            "huge-declared",
+            Fault::new("oversized-body").with("declare", true),
+            "…the answer is longer than 1048576 bytes; retrying until …",
+        ),
         ("bomb", Fault::new("gzip-bomb"), "…"),
         ("drip", Fault::new("slow-drip").with("bytes", 100_000), "…"),
         ("html", Fault::new("wrong-content-type"), "…html…"),

@@ -38,7 +38,7 @@ async fn a_request_that_nobody_approves_says_why_and_is_signed_once_it_is_approv
             world.events_are_within(&waiting, &[&told], LONG).await?;
             // Nothing of ours is on the object, and nothing was sent.
             world.request_says(&request, &[]).await?;
-            world.status_writes_are(&request, 0)?;
+            world.status_writes_are(&request, 0).await?;
 
             world.approve(&request).await?;
             world.certificate_ready(&name).await?;
@@ -79,7 +79,7 @@ async fn a_denied_request_is_denied_and_never_signed(world: &World) -> Result {
                     status.certificate.is_none() && status.ca.is_none(),
                     "a denied request has a certificate"
                 );
-                world.status_writes_are(name, 1)?;
+                world.status_writes_are(name, 1).await?;
                 world
                     .events_are(
                         &request,

@@ -40,7 +40,7 @@ async fn a_request_deleted_in_mid_flight_leaves_nothing_behind(world: &World) ->
     // Its answer found nobody, and says so once.
     world.logged("a certificate was issued for a request that is gone or finished", "goes").await?;
     ensure!(api.get_opt("goes").await?.is_none(), "the request is back");
-    world.status_writes_are("goes", 0)?;
+    world.status_writes_are("goes", 0).await?;
     slow.uninstall().await?;
     // Whoever comes next is served.
     world.certificate("next", &issuer.reference()).await?;
@@ -81,7 +81,7 @@ async fn an_issuer_deleted_in_mid_flight_still_gets_its_answer_home(world: &Worl
             &["Approved True/cert-manager.io: …", "Ready True/Issued: certificate issued: …"],
         )
         .await?;
-    world.status_writes_are("asked", 1)?;
+    world.status_writes_are("asked", 1).await?;
     ensure!(request.status.is_some_and(|status| status.certificate.is_some()), "no certificate");
     slow.uninstall().await?;
     // The next one waits for an issuer.

@@ -77,7 +77,7 @@ async fn invalid(world: &World, name: &str, told: &str) -> Result {
         let length = condition.message.as_ref().map_or(0, String::len);
         ensure!(length <= 1000, "a message of {length} bytes");
     }
-    world.status_writes_are(name, 1)?;
+    world.status_writes_are(name, 1).await?;
     world.events_are(&request, &[&format!("Warning Failed: {message}")]).await
 }
 

@@ -1,6 +1,7 @@
 //! Certificates from a mock CA.
 
-use serde_json::json;
+use anyhow::ensure;
+use serde_json::{Value, json};
 
 use super::scenarios;
 use crate::Result;
@@ -8,6 +9,8 @@ use crate::world::{Kind, World};
 
 scenarios!("mockca":
     beside a_certificate_from_a_mock_ca_becomes_a_secret,
+    beside every_kind_of_key_and_name_is_signed_as_it_was_asked,
+    beside every_algorithm_of_a_mock_ca_issues,
 );
 
 async fn a_certificate_from_a_mock_ca_becomes_a_secret(world: &World) -> Result {
@@ -17,6 +20,61 @@ async fn a_certificate_from_a_mock_ca_becomes_a_secret(world: &World) -> Result 
         let name = kind.as_str().to_ascii_lowercase();
         world.certificate(&name, &issuer.reference()).await?;
         world.issued_well(&name).await?;
+    }
+    Ok(())
+}
+
+async fn every_kind_of_key_and_name_is_signed_as_it_was_asked(world: &World) -> Result {
+    let issuer = world.issuer(Kind::Issuer, "mock", json!({"signerType": "mockca"})).await?;
+    let keys = [
+        ("rsa", json!({"algorithm": "RSA", "size": 2048, "rotationPolicy": "Always"})),
+        ("p384", json!({"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Always"})),
+        ("ed25519", json!({"algorithm": "Ed25519", "rotationPolicy": "Always"})),
+    ];
+    for (name, key) in keys {
+        world.certificate_with(name, &issuer.reference(), |spec| spec.private_key = Some(key)).await?;
+        world.issued_well(name).await?;
+    }
+    let more = json!({
+        "ipAddresses": ["10.0.0.1", "fd00::1"], "uris": ["spiffe://cluster.local/ns/a/sa/b"],
+        "emailAddresses": ["a@example.com"], "usages": ["digital signature", "server auth", "client auth"],
+    });
+    let with = |more: Value| {
+        move |spec: &mut crate::api::CertificateSpec| {
+            spec.rest.extend(more.as_object().cloned().unwrap_or_default());
+        }
+    };
+    world.certificate_with("names", &issuer.reference(), with(more)).await?;
+    world.certificate_ready("names").await?;
+    let names = world.pair("names").await?.judge()?.subject_alt_names;
+    for name in [
+        "DNS:names.example.com",
+        "IP Address:10.0.0.1",
+        "IP Address:FD00:0:0:0:0:0:0:1",
+        "URI:spiffe://cluster.local/ns/a/sa/b",
+        "email:a@example.com",
+    ] {
+        ensure!(names.contains(name), "{name} is not among {names}");
+    }
+    let ca = json!({"isCA": true, "subject": {"organizations": ["Org"], "countries": ["DE"]}});
+    world.certificate_with("ca", &issuer.reference(), with(ca)).await?;
+    world.certificate_ready("ca").await?;
+    let leaf = world.pair("ca").await?.judge()?;
+    ensure!(leaf.basic_constraints.starts_with("CA:TRUE"), "{}", leaf.basic_constraints);
+    ensure!(leaf.subject == "CN=ca.example.com,O=Org,C=DE", "{}", leaf.subject);
+    Ok(())
+}
+
+async fn every_algorithm_of_a_mock_ca_issues(world: &World) -> Result {
+    let algorithms =
+        ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519"];
+    for algorithm in algorithms {
+        let spec = json!({"signerType": "mockca", "mockca": {"keyAlgorithm": algorithm}});
+        let issuer = world.issuer(Kind::Issuer, algorithm, spec).await?;
+        world.certificate(algorithm, &issuer.reference()).await?;
+    }
+    for algorithm in algorithms {
+        world.issued_well(algorithm).await?;
     }
     Ok(())
 }

@@ -6,11 +6,15 @@
 mod answers;
 mod approval;
 mod clock;
+mod crash;
 mod crd;
 mod deletion;
+mod examples;
 mod hostile;
+mod in_tree;
 mod late;
 mod mockca;
+mod pending;
 mod pki_down;
 mod process;
 mod renewal;
@@ -47,9 +51,13 @@ pub fn all() -> Vec<Scenario> {
         late::ALL,
         renewal::ALL,
         deletion::ALL,
+        in_tree::ALL,
+        examples::ALL,
+        pending::ALL,
         approval::ALL,
         process::ALL,
         clock::ALL,
+        crash::ALL,
     ]
     .concat()
 }

@@ -135,5 +135,5 @@ async fn a_restart_loses_no_request(world: &World) -> Result {
     world.controller.start(Settings::default()).await?;
     world.issued_well("meanwhile").await?;
     // What was finished stays finished.
-    world.status_writes_are("before-1", 1)
+    world.status_writes_are("before-1", 1).await
 }

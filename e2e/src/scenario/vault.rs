@@ -142,7 +142,7 @@ async fn a_refused_name_fails_once_and_recovers_with_the_same_key(world: &World)
         .await?;
     let status = failed.status.clone().unwrap_or_default();
     ensure!(status.failure_time.is_some() && status.certificate.is_none(), "{status:?}");
-    world.status_writes_are("refused", 1)?;
+    world.status_writes_are("refused", 1).await?;
     world.events_are(&failed, &["Warning Failed: the PKI refused the request: …"]).await?;
 
     // By cert-manager, with a key that stays: it fails, tries again, and recovers by itself.

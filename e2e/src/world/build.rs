@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Csr, World, lock};
 use crate::Result;
 use crate::api::{Certificate, CertificateRequest, CertificateRequestSpec, CertificateSpec, IssuerReference};
+use crate::manifest;
 use crate::pki::Vault;
 
 /// The two kinds of issuer.
@@ -203,6 +204,29 @@ impl World {
         self.apply(object).await
     }
 
+    /// Writes a Secret in the cluster resource namespace.
+    pub async fn shared_secret(&self, name: &str, data: &[(&str, &str)]) -> Result {
+        self.secret(Kind::ClusterIssuer, name, data).await
+    }
+
+    /// Applies a file of deploy/examples, with placeholders replaced.
+    pub async fn apply_example(&self, file: &str, replace: &[(&str, &str)]) -> Result {
+        let mut text = std::fs::read_to_string(manifest::repository().join("deploy/examples").join(file))?;
+        for (placeholder, value) in replace {
+            ensure!(text.contains(placeholder), "{file} does not contain {placeholder}");
+            text = text.replace(placeholder, value);
+        }
+        for document in manifest::documents(&text)? {
+            let elsewhere = document.pointer("/metadata/namespace").is_some()
+                || document.get("kind").is_some_and(|kind| kind == "ExternalClusterIssuer");
+            if elsewhere {
+                self.clean_up_later(&document);
+            }
+            self.apply(document).await?;
+        }
+        Ok(())
+    }
+
     /// A Certificate as most users would write it: one DNS name, one day, an ECDSA key, and a Secret of its own
     /// name.
     pub async fn certificate(&self, name: &str, issuer: &IssuerReference) -> Result<Certificate> {
@@ -238,20 +262,25 @@ impl World {
     pub async fn renew(&self, name: &str) -> Result {
         let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
         let api = self.api::<Certificate>();
-        let mut certificate = api.get(name).await?;
-        let issuing = external_issuer::api::conditions::Condition {
-            type_: "Issuing".to_owned(),
-            status: external_issuer::api::conditions::ConditionStatus::True,
-            reason: Some("ManuallyTriggered".to_owned()),
-            message: Some("Certificate re-issuance manually triggered".to_owned()),
-            last_transition_time: Some(now),
-            observed_generation: certificate.metadata.generation,
-        };
-        let status = certificate.status.get_or_insert_default();
-        status.conditions.retain(|condition| condition.type_ != "Issuing");
-        status.conditions.push(issuing);
-        api.replace_status(name, &PostParams::default(), &certificate).await?;
-        Ok(())
+        loop {
+            let mut certificate = api.get(name).await?;
+            let issuing = external_issuer::api::conditions::Condition {
+                type_: "Issuing".to_owned(),
+                status: external_issuer::api::conditions::ConditionStatus::True,
+                reason: Some("ManuallyTriggered".to_owned()),
+                message: Some("Certificate re-issuance manually triggered".to_owned()),
+                last_transition_time: Some(now),
+                observed_generation: certificate.metadata.generation,
+            };
+            let status = certificate.status.get_or_insert_default();
+            status.conditions.retain(|condition| condition.type_ != "Issuing");
+            status.conditions.push(issuing);
+            match api.replace_status(name, &PostParams::default(), &certificate).await {
+                // cert-manager wrote in between.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                other => return Ok(other.map(drop)?),
+            }
+        }
     }
 
     /// A request made without cert-manager's help, as other tools make them.

@@ -47,15 +47,21 @@ impl World {
             request.status.as_ref().is_some_and(|s| s.failure_time.is_none()),
             "failureTime on an issued request"
         );
-        self.status_writes_are(name, 1)?;
+        self.status_writes_are(name, 1).await?;
         self.events_are(&request, &["Normal Issued: certificate issued: serial …, valid until …"]).await
     }
 
-    /// The controller wrote a request's status this many times.
-    pub fn status_writes_are(&self, request: &str, count: usize) -> Result {
-        let writes = self.controller_calls(|call| {
-            call.resource == "certificaterequests/status" && call.name == request && call.code < 300
-        })?;
+    /// The controller wrote a request's status this many times. A watch may tell of a write before the API server
+    /// has logged it, so a number too small is waited for.
+    pub async fn status_writes_are(&self, request: &str, count: usize) -> Result {
+        let writes = self
+            .eventually(&format!("{count} writes of {request}'s status"), super::SOON, async || {
+                let writes = self.controller_calls(|call| {
+                    call.resource == "certificaterequests/status" && call.name == request && call.code < 300
+                })?;
+                Ok(if writes.len() >= count { Ok(writes) } else { Err(format!("{} so far", writes.len())) })
+            })
+            .await?;
         ensure!(
             writes.len() == count,
             "{request}: {} writes of status instead of {count}: {writes:#?}",

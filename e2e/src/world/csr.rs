@@ -1,6 +1,6 @@
 //! Certificate signing requests.
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
 
 use crate::Result;
 
@@ -24,5 +24,34 @@ impl Csr {
         }
         let pem = params.serialize_request(&key)?.pem()?;
         Ok(Self { pem, key: key.serialize_pem() })
+    }
+}
+
+/// A self-signed CA that a user might have made.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// Its certificate, in PEM.
+    pub certificate: String,
+    /// Its private key, in PEM.
+    pub key: String,
+}
+
+impl Authority {
+    /// A new one with this common name.
+    pub fn new(common_name: &str) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?.pem();
+        Ok(Self { certificate, key: key.serialize_pem() })
+    }
+
+    /// The data of the Secret that holds it.
+    #[must_use]
+    pub fn secret(&self) -> [(&str, &str); 2] {
+        [("tls.crt", &self.certificate), ("tls.key", &self.key)]
     }
 }

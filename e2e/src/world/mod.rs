@@ -5,6 +5,7 @@
 mod build;
 mod check;
 mod csr;
+mod dice;
 mod observe;
 mod permission;
 mod secret;
@@ -26,7 +27,8 @@ use crate::manifest;
 use crate::pki::Pkis;
 
 pub use build::{Issuer, Kind};
-pub use csr::Csr;
+pub use csr::{Authority, Csr};
+pub use dice::Dice;
 pub use secret::Pair;
 pub use wait::{LONG, SOON, matches};
 

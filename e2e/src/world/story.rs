@@ -8,6 +8,12 @@ use kube::api::ListParams;
 use super::World;
 use crate::process::last_lines;
 
+/// The most events in a story.
+const EVENTS: usize = 40;
+/// The most lines of the log in a story, and the longest line.
+const LINES: usize = 25;
+const LINE: usize = 600;
+
 impl World {
     /// The events of the namespace and the end of the controller's log, as far as they are about it.
     pub async fn story(&self) -> String {
@@ -29,15 +35,24 @@ impl World {
                 }
             }
         }
+        // Enough to see what happened; all of it is in the logs that are kept.
+        story = last_lines(&story, EVENTS);
+        story.push('\n');
         let log = self.log();
         let ours: Vec<&str> = log
             .lines()
             .filter(|line| {
                 line.contains(&self.namespace) || !line.contains("\"INFO\"") && !line.contains("\"DEBUG\"")
             })
+            .map(|line| line.get(..line.floor_char_boundary(LINE)).unwrap_or_default())
             .collect();
-        let _ = write!(story, "--- the controller's log about it\n{}", last_lines(&ours.join("\n"), 25));
+        let _ = write!(story, "--- the controller's log about it\n{}", last_lines(&ours.join("\n"), LINES));
         story
+    }
+
+    /// Tells the person who waits something worth knowing about a scenario that passes.
+    pub fn note(&self, text: &str) {
+        crate::suite::note(&format!("{}: {text}", self.namespace));
     }
 
     /// What the controller has logged since the scenario began.

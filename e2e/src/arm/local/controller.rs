@@ -68,8 +68,11 @@ impl Processes {
         command.push(self.kubeconfig.display().to_string());
         if settings.short_lease {
             command.extend(words(
-                "--leader-elect-lease-duration 3s --leader-elect-renew-deadline 2s --leader-elect-retry-period 500ms",
+                "--leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s --leader-elect-retry-period 500ms",
             ));
+        }
+        if let Some(count) = settings.requests_at_once {
+            command.extend(["--max-concurrent-requests".to_owned(), count.to_string()]);
         }
         command
     }
