@@ -62,7 +62,7 @@ pub async fn apply(client: &Client, document: Value, namespace: &str) -> Result<
     api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await.context(what)
 }
 
-/// Applies documents in their order; after CustomResourceDefinitions, waits until they are established.
+/// Applies documents in their order; after `CustomResourceDefinition`s, waits until they are established.
 pub async fn apply_all(client: &Client, documents: Vec<Value>, namespace: &str) -> Result {
     let mut definitions = Vec::new();
     for document in documents {

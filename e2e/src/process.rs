@@ -47,7 +47,7 @@ pub struct Start {
 impl Process {
     /// Starts a process.
     pub async fn start(start: Start) -> Result<Self> {
-        let (begun, began) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
         let (end, ended) = watch::channel(None);
         let Start { name, command, environment, log, stdout } = start;
         let mut log_file = File::options()
@@ -75,17 +75,16 @@ impl Process {
                 (child, stdin)
             });
             match child {
-                Err(error) => drop(begun.send(Err(error))),
+                Err(error) => drop(tell.send(Err(error))),
                 Ok((mut child, stdin)) => {
-                    if begun.send(Ok((child.id(), stdin))).is_err() {
+                    if tell.send(Ok((child.id(), stdin))).is_err() {
                         let _ = child.kill();
                     }
                     end.send_replace(child.wait().ok().or(Some(ExitStatus::from_raw(1))));
                 }
             }
         })?;
-        let (id, stdin) =
-            began.await?.with_context(|| format!("{name}: {command:?} could not be started"))?;
+        let (id, stdin) = told.await?.with_context(|| format!("{name}: {command:?} could not be started"))?;
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(|| anyhow!("pid {id}"))?;
         Ok(Self { name, pid, log, ended, _stdin: stdin })
     }

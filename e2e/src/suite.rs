@@ -54,7 +54,7 @@ pub struct Flags {
 /// How many scenarios run at once unless told otherwise: they mostly wait.
 const AT_ONCE: usize = 6;
 /// No scenario may take longer.
-const LIMIT: Duration = Duration::from_secs(420);
+const LIMIT: Duration = Duration::from_mins(7);
 
 /// Runs the scenarios that the command line selects. Returns whether all is well.
 pub fn run(mut flags: Flags, scenarios: &[Scenario]) -> Result<bool> {

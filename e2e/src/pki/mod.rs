@@ -17,6 +17,8 @@ pub trait Pkis: Send + Sync {
     fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>>;
     /// A fresh mock-pki, which is the scenario's own.
     fn mock(&self) -> BoxFuture<'_, Result<MockPki>>;
+    /// Every root token so far: none may be seen anywhere.
+    fn root_tokens(&self) -> Vec<String>;
 }
 
 /// All that an issuer needs to know of a Vault.

@@ -38,9 +38,9 @@ impl VaultServer {
         self.post("pki/root/generate/internal", root).await?;
         let asked = json!({"common_name": "OpenBao Intermediate", "key_type": "ec"});
         let csr = self.post("pki_int/intermediate/generate/internal", asked).await?;
-        let signing = json!({"csr": csr["data"]["csr"], "format": "pem_bundle", "ttl": "43800h"});
+        let signing = json!({"csr": text(&csr, "/data/csr")?, "format": "pem_bundle", "ttl": "43800h"});
         let signed = self.post("pki/root/sign-intermediate", signing).await?;
-        let chain = json!({"certificate": signed["data"]["certificate"]});
+        let chain = json!({"certificate": text(&signed, "/data/certificate")?});
         self.post("pki_int/intermediate/set-signed", chain).await?;
         Ok(())
     }
@@ -59,7 +59,7 @@ impl VaultServer {
     /// A fresh token that may only sign.
     pub async fn token(&self) -> Result<String> {
         let made = self.post("auth/token/create", json!({"policies": [Self::POLICY], "ttl": "1h"})).await?;
-        text(&made["auth"]["client_token"])
+        text(&made, "/auth/client_token")
     }
 
     /// Revokes a token.
@@ -85,7 +85,7 @@ impl VaultServer {
     pub async fn by_app_role(&self) -> Result<Vault> {
         let role = self.call(Method::GET, "auth/approle/role/web/role-id", None).await?;
         let secret = self.post("auth/approle/role/web/secret-id", json!({})).await?;
-        let (role_id, secret_id) = (text(&role["data"]["role_id"])?, text(&secret["data"]["secret_id"])?);
+        let (role_id, secret_id) = (text(&role, "/data/role_id")?, text(&secret, "/data/secret_id")?);
         Ok(self.access("web", Login::AppRole { role_id, secret_id }))
     }
 
@@ -117,6 +117,7 @@ impl VaultServer {
     }
 }
 
-fn text(value: &Value) -> Result<String> {
-    value.as_str().map(str::to_owned).with_context(|| format!("Vault answered {value} instead of a text"))
+fn text(answer: &Value, path: &str) -> Result<String> {
+    let value = answer.pointer(path).and_then(Value::as_str);
+    value.map(str::to_owned).with_context(|| format!("Vault's answer has no text at {path}: {answer}"))
 }

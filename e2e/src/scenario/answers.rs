@@ -20,9 +20,8 @@ scenarios!("answers":
 async fn mock_issuer(world: &World) -> Result<(MockPki, Issuer)> {
     let pki = world.pkis().mock().await?;
     world.vault_settings(Kind::Issuer, &pki.vault.by_token().await?).await?;
-    let mut spec = world.pki_spec(Kind::Issuer);
     // A slow answer shall not be waited for long.
-    spec["requestTimeout"] = json!("3s");
+    let spec = world.pki_spec_with(Kind::Issuer, json!({"requestTimeout": "3s"}));
     let issuer = world.issuer(Kind::Issuer, "mock-pki", spec).await?;
     world.issuer_ready(&issuer).await?;
     Ok((pki, issuer))

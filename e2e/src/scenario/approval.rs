@@ -14,7 +14,7 @@ scenarios!("approval":
 );
 
 async fn a_request_that_nobody_approves_says_why_and_is_signed_once_it_is_approved(world: &World) -> Result {
-    world.while_nobody_may_approve(async {
+    world.while_nobody_may_approve(Box::pin(async {
         for kind in Kind::BOTH {
             let issuer = world.issuer(kind, "mock", json!({"signerType": "mockca"})).await?;
             world.issuer_ready(&issuer).await?;
@@ -49,7 +49,7 @@ async fn a_request_that_nobody_approves_says_why_and_is_signed_once_it_is_approv
             world.events_are(&waiting, &[&told, "Normal Issued: certificate issued: …"]).await?;
         }
         Ok(())
-    })
+    }))
     .await
 }
 
@@ -58,7 +58,7 @@ const DENIED: [&str; 2] =
 
 async fn a_denied_request_is_denied_and_never_signed(world: &World) -> Result {
     world
-        .while_nobody_may_approve(async {
+        .while_nobody_may_approve(Box::pin(async {
             let issuer = world.issuer(Kind::Issuer, "mock", json!({"signerType": "mockca"})).await?;
             world.issuer_ready(&issuer).await?;
             let csr = Csr::of(&["denied.example.com"])?;
@@ -88,12 +88,12 @@ async fn a_denied_request_is_denied_and_never_signed(world: &World) -> Result {
                     .await?;
             }
             Ok(())
-        })
+        }))
         .await
 }
 
 async fn a_denied_certificate_fails_and_leaves_no_secret(world: &World) -> Result {
-    world.while_nobody_may_approve(async {
+    world.while_nobody_may_approve(Box::pin(async {
         let issuer = world.issuer(Kind::Issuer, "mock", json!({"signerType": "mockca"})).await?;
         world.certificate("denied", &issuer.reference()).await?;
         world.until_there("denied-1").await?;
@@ -108,6 +108,6 @@ async fn a_denied_certificate_fails_and_leaves_no_secret(world: &World) -> Resul
             )
             .await?;
         world.no_pair("denied").await
-    })
+    }))
     .await
 }

@@ -37,11 +37,13 @@ async fn a_request_that_can_never_be_signed_says_so_once(world: &World) -> Resul
     invalid(world, "csr-binary", "spec.request: …").await?;
 
     asks(world, &issuer, &good, "no-lifetime", "spec.duration: …", |spec| {
-        spec.duration = Some("0s".to_owned())
+        spec.duration = Some("0s".to_owned());
     })
     .await?;
-    asks(world, &issuer, &good, "past", "spec.duration: …", |spec| spec.duration = Some("-5h".to_owned()))
-        .await?;
+    asks(world, &issuer, &good, "past", "spec.duration: …", |spec| {
+        spec.duration = Some("-5h".to_owned());
+    })
+    .await?;
     // Whoever comes next is served.
     world.certificate("next", &issuer.reference()).await?;
     world.issued_well("next").await.map(drop)

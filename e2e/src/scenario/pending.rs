@@ -51,13 +51,13 @@ async fn a_pending_request_keeps_its_handle_until_it_is_issued(world: &World) ->
     // "<when> <of which request>": the answer is not before its time.
     let handle = handle(&pending)?;
     let due: jiff::Timestamp = handle.split(' ').next().unwrap_or_default().parse()?;
-    let issued = world.request_says("slow", &ISSUED).await?;
-    ensure!(leaf(&issued)?.not_before_secs >= due.as_second(), "issued before {due}");
+    let done = world.request_says("slow", &ISSUED).await?;
+    ensure!(leaf(&done)?.not_before_secs >= due.as_second(), "issued before {due}");
     // Four polls in between wrote nothing and told nothing.
     world.status_writes_are("slow", 2).await?;
     world
         .events_are(
-            &issued,
+            &done,
             &[
                 "Normal Pending: the PKI has not decided yet: the mock CA answers at …",
                 "Normal Issued: certificate issued: …",
@@ -85,11 +85,11 @@ async fn a_pending_request_survives_the_controller_with_its_handle(world: &World
         world.controller.stop(&replica, Duration::from_secs(25)).await?;
     }
     world.controller.start(Settings::default()).await?;
-    let issued = world.request_says("slow", &ISSUED).await?;
+    let done = world.request_says("slow", &ISSUED).await?;
     // Had the new process submitted it anew, its answer would be due later and there would be a third write.
     world.status_writes_are("slow", 2).await?;
     let due: jiff::Timestamp = handle(&pending)?.split(' ').next().unwrap_or_default().parse()?;
-    let leaf = leaf(&issued)?;
+    let leaf = leaf(&done)?;
     ensure!(leaf.not_before_secs >= due.as_second(), "issued before {due}");
     ensure!(leaf.issuer == "CN=CA of a Secret", "issued by {}", leaf.issuer);
     Ok(())

@@ -141,8 +141,7 @@ async fn a_pki_that_is_away_when_the_issuer_is_made_is_found_when_it_comes_back(
 async fn retries_end_when_the_issuer_says_so(world: &World) -> Result {
     let pki = world.pkis().mock().await?;
     world.vault_settings(Kind::Issuer, &pki.vault.by_token().await?).await?;
-    let mut spec = world.pki_spec(Kind::Issuer);
-    spec["maxRetryDuration"] = json!("4s");
+    let spec = world.pki_spec_with(Kind::Issuer, json!({"maxRetryDuration": "4s"}));
     let issuer = world.issuer(Kind::Issuer, "impatient", spec).await?;
     world.issuer_ready(&issuer).await?;
     let busy = pki
@@ -172,8 +171,8 @@ async fn a_lost_answer_is_asked_for_again_and_one_certificate_is_published(world
     world.certificate("lost", &issuer.reference()).await?;
     world.certificate_ready("lost").await?;
     let leaf = world.pair("lost").await?.judge()?;
-    let issued = pki.issued_for("lost.example.com").await?;
-    let serials: Vec<String> = issued.iter().map(|issued| issued.serial.to_ascii_uppercase()).collect();
+    let signed = pki.issued_for("lost.example.com").await?;
+    let serials: Vec<String> = signed.iter().map(|entry| entry.serial.to_ascii_uppercase()).collect();
     ensure!(
         serials.len() == 2 && serials.last() == Some(&leaf.serial),
         "{serials:?}, published {}",

@@ -72,7 +72,7 @@ async fn a_changed_certificate_is_issued_again_as_it_is_now(world: &World) -> Re
     let before = world.pair("changes").await?;
     world
         .certificate_with("changes", &issuer.reference(), |spec| {
-            spec.dns_names.push("more.example.com".to_owned())
+            spec.dns_names.push("more.example.com".to_owned());
         })
         .await?;
     world.certificate_at_revision("changes", 2).await?;

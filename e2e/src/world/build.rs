@@ -148,6 +148,16 @@ impl World {
         })
     }
 
+    /// [`World::pki_spec`] with further fields.
+    #[must_use]
+    pub fn pki_spec_with(&self, kind: Kind, more: Value) -> Value {
+        let mut spec = self.pki_spec(kind);
+        if let (Some(fields), Value::Object(more)) = (spec.as_object_mut(), more) {
+            fields.extend(more);
+        }
+        spec
+    }
+
     /// Writes the ConfigMap and the Secret for a Vault and applies an issuer that refers to them.
     pub async fn vault_issuer(&self, kind: Kind, name: &str, vault: &Vault) -> Result<Issuer> {
         self.vault_settings(kind, vault).await?;

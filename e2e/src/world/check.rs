@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use external_issuer::api::conditions::Condition;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject, ListParams};
 
 use super::{Issuer, World, lock};
 use crate::Result;
-use crate::api::{CertificateRequest, ExternalIssuer};
+use crate::api::{CertificateRequest, ExternalClusterIssuer, ExternalIssuer};
 use crate::judge::Seen;
 
 impl World {
@@ -122,30 +122,51 @@ impl World {
 
     async fn no_canary(&self, log: &str) -> Result {
         let mut canaries = lock(&self.canaries).clone();
-        canaries.push("PRIVATE KEY".to_owned());
-        let events = self.api::<Event>().list(&ListParams::default()).await?;
-        let events = serde_json::to_string(&events.items)?;
-        let requests = self.api::<CertificateRequest>().list(&ListParams::default()).await?;
+        canaries.extend(self.pkis().root_tokens());
+        // A private key, and the head of a ServiceAccount's token.
+        canaries.extend(["PRIVATE KEY".to_owned(), "eyJhbGciOi".to_owned()]);
+        let all = ListParams::default();
+        let requests = self.api::<CertificateRequest>().list(&all).await?;
         let requests: Vec<&[Condition]> = requests.iter().map(CertificateRequest::conditions).collect();
-        let issuers = self.api::<ExternalIssuer>().list(&ListParams::default()).await?;
-        let issuers = serde_json::to_string(&issuers.items)?;
         let places = [
-            ("the controller's log", log),
-            ("an event", &events),
-            ("a request's condition", &serde_json::to_string(&requests)?),
-            ("an issuer", &issuers),
+            ("the controller's log", log.to_owned()),
+            ("an event", serde_json::to_string(&self.api::<Event>().list(&all).await?.items)?),
+            // Where events about cluster-scoped objects are.
+            ("an event in default", {
+                let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+                serde_json::to_string(&events.list(&all).await?.items)?
+            }),
+            ("a request's condition", serde_json::to_string(&requests)?),
+            ("an issuer", serde_json::to_string(&self.api::<ExternalIssuer>().list(&all).await?.items)?),
+            (
+                "a cluster issuer",
+                serde_json::to_string(&self.cluster_api::<ExternalClusterIssuer>().list(&all).await?.items)?,
+            ),
         ];
-        for canary in &canaries {
-            for (place, text) in places {
+        for (place, text) in &places {
+            for canary in &canaries {
                 ensure!(!text.contains(canary.as_str()), "{place} holds a secret: {}", around(text, canary));
             }
+            let token = vault_token(text);
+            ensure!(
+                token.is_none(),
+                "{place} holds a token of Vault's: {}",
+                around(text, token.unwrap_or_default())
+            );
         }
         Ok(())
     }
 
+    /// Neither in the scenario's namespace nor where all scenarios share: a permission that our RBAC forgot.
     fn nothing_refused(&self) -> Result {
         let allowed = lock(&self.may_be_refused).clone();
-        let refused = self.controller_calls(|call| call.code == 403 && !allowed.contains(&call.resource))?;
+        let user = &self.ground.controller_user;
+        let refused = self.ground.audit.calls(|call| {
+            let ours = call.namespace == self.namespace && !allowed.contains(&call.resource);
+            let shared =
+                call.namespace.is_empty() || call.namespace == self.system || call.namespace == "default";
+            call.user == *user && call.code == 403 && (ours || shared)
+        })?;
         if let Some(call) = refused.first() {
             bail!("our RBAC does not allow what the controller does: {call:?}");
         }
@@ -158,14 +179,14 @@ impl World {
             .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
             .body(Vec::new())?;
         let table: serde_json::Value = self.client.request(request).await?;
-        let texts = |list: &serde_json::Value, field: Option<&str>| -> Vec<String> {
-            let text =
-                |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let of =
-                |value: &serde_json::Value| field.map_or_else(|| text(value), |field| text(&value[field]));
-            list.as_array().map(|list| list.iter().map(of).collect()).unwrap_or_default()
+        let cell =
+            |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let list = |path: &str| {
+            table.pointer(path).and_then(serde_json::Value::as_array).cloned().unwrap_or_default()
         };
-        Ok((texts(&table["columnDefinitions"], Some("name")), texts(&table["rows"][0]["cells"], None)))
+        let titles = list("/columnDefinitions");
+        let titles = titles.iter().filter_map(|column| column.get("name")).map(cell).collect();
+        Ok((titles, list("/rows/0/cells").iter().map(cell).collect()))
     }
 
     /// Reads an issuer.
@@ -174,10 +195,36 @@ impl World {
     }
 }
 
+/// A text that looks like a token that Vault gave out at a login, which nobody here has seen: `s.` or `hvs.`, and
+/// two dozen letters and digits.
+fn vault_token(text: &str) -> Option<&str> {
+    ["s.", "hvs."].iter().find_map(|head| {
+        text.match_indices(head).find_map(|(at, _)| {
+            let before = text.get(..at).and_then(|before| before.chars().next_back());
+            let rest = text.get(at + head.len()..)?;
+            let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            let alone = before.is_none_or(|c| !c.is_ascii_alphanumeric());
+            if alone && length >= 24 { text.get(at..at + head.len() + length) } else { None }
+        })
+    })
+}
+
 /// Where a text was found, without the secret itself.
 fn around(text: &str, canary: &str) -> String {
     let Some(at) = text.find(canary) else { return String::new() };
     let from = text.floor_char_boundary(at.saturating_sub(200));
     let to = text.floor_char_boundary((at + canary.len() + 100).min(text.len()));
     text.get(from..to).unwrap_or_default().replace(canary, "<the secret>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::vault_token;
+
+    #[test]
+    fn a_token_is_told_from_a_sentence() {
+        let token = "s.abcdefghijklmnopqrstuvwx";
+        assert_eq!(vault_token(&format!("login gave {token}.")), Some(token));
+        assert_eq!(vault_token("certificaterequests.abcdefghijklmnopqrstuvwxyz and s.short"), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Random numbers that a seed repeats.
 
-/// SplitMix64: small, and good enough to pick instants.
+/// `SplitMix64`: small, and good enough to pick instants.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

@@ -24,6 +24,7 @@ impl World {
         let mut binding = bindings.get(APPROVER).await?;
         bindings.delete(APPROVER, &DeleteParams::default()).await?;
         self.approver_is_allowed(false).await?;
+
         let ended = scenario.await;
         binding.metadata.resource_version = None;
         binding.metadata.uid = None;

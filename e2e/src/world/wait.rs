@@ -18,9 +18,9 @@ use crate::Result;
 use crate::api::{Certificate, CertificateRequest};
 
 /// How long a thing may take that happens at once on an idle machine.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 /// How long a thing may take that waits for something: a back-off, a lease, an approval that nobody gives.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const LONG: Duration = Duration::from_mins(2);
 
 impl World {
     /// Waits until `judge` accepts the object. It gets the object, or `None` while there is none, and says what

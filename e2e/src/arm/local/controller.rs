@@ -102,7 +102,7 @@ impl Processes {
 
     /// Waits until a replica leads and is ready.
     async fn leads(&self, replica: Replica) -> Result {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(end) = self.instance(replica)?.process.ended() {
                 bail!("{replica:?} ended with {end}");

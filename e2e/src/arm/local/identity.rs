@@ -1,4 +1,4 @@
-//! The controller's identity: the ServiceAccount that we ship, with a token as a pod would have it.
+//! The controller's identity: the `ServiceAccount` that we ship, with a token as a pod would have it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ const NAME: &str = "external-issuer-controller";
 /// Its name in the audit log.
 pub(super) const USER: &str = "system:serviceaccount:external-issuer-system:external-issuer-controller";
 
-/// Writes a kubeconfig for the ServiceAccount.
+/// Writes a kubeconfig for the `ServiceAccount`.
 pub(super) async fn kubeconfig(
     client: &Client,
     control_plane: &ControlPlane,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{program, random_token};
+use super::program;
 use crate::Result;
 use crate::pki::MockPki;
 use crate::process::{Process, Start};
@@ -19,10 +19,9 @@ struct Ready {
 
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
-pub(super) async fn start(folder: &Path) -> Result<MockPki> {
+pub(super) async fn start(folder: &Path, root_token: String) -> Result<MockPki> {
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
     let ready_file = folder.join(format!("mock-pki-{number}.json"));
-    let root_token = random_token()?;
     let words = "--vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file";
     let mut command = vec![program("mock-pki")?];
     command.extend(words.split(' ').map(str::to_owned));

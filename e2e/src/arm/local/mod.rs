@@ -12,7 +12,7 @@ mod mock_pki;
 mod openbao;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
 use futures::future::BoxFuture;
@@ -74,7 +74,11 @@ impl Local {
         let ground = Ground {
             client,
             controller: Arc::clone(&controller) as _,
-            pkis: Arc::new(LocalPkis { folder: folder.to_owned(), openbao: OnceCell::new() }),
+            pkis: Arc::new(LocalPkis {
+                folder: folder.to_owned(),
+                openbao: OnceCell::new(),
+                root_tokens: Mutex::default(),
+            }),
             audit: Arc::new(Audit::at(Path::new(&control_plane.facts.audit))),
             controller_user: identity::USER.to_owned(),
             system: system.to_owned(),
@@ -107,18 +111,32 @@ fn crds(deploy: &Path) -> Result<Vec<serde_json::Value>> {
 struct LocalPkis {
     folder: PathBuf,
     openbao: OnceCell<OpenBaoServer>,
+    root_tokens: Mutex<Vec<String>>,
+}
+
+impl LocalPkis {
+    fn root_token(&self) -> Result<String> {
+        let token = random_token()?;
+        self.root_tokens.lock().unwrap_or_else(PoisonError::into_inner).push(token.clone());
+        Ok(token)
+    }
 }
 
 impl Pkis for LocalPkis {
     fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>> {
         Box::pin(async {
-            let server = self.openbao.get_or_try_init(|| OpenBaoServer::start(&self.folder)).await?;
+            let start = async || OpenBaoServer::start(&self.folder, self.root_token()?).await;
+            let server = self.openbao.get_or_try_init(start).await?;
             Ok(server.openbao.clone())
         })
     }
 
     fn mock(&self) -> BoxFuture<'_, Result<MockPki>> {
-        Box::pin(mock_pki::start(&self.folder))
+        Box::pin(async { mock_pki::start(&self.folder, self.root_token()?).await })
+    }
+
+    fn root_tokens(&self) -> Vec<String> {
+        self.root_tokens.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -20,11 +20,10 @@ pub(super) struct OpenBaoServer {
 }
 
 impl OpenBaoServer {
-    pub(super) async fn start(folder: &Path) -> Result<Self> {
+    pub(super) async fn start(folder: &Path, root_token: String) -> Result<Self> {
         let program = tokio::task::spawn_blocking(installed).await??;
         // It cannot be asked for any free port, so we find one and leave it.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let root_token = super::random_token()?;
         let log = folder.join("openbao.log");
         let process = Process::start(Start {
             name: "openbao".to_owned(),
@@ -42,7 +41,7 @@ impl OpenBaoServer {
         })
         .await?;
         process
-            .says(&log, Duration::from_secs(60), |text| {
+            .says(&log, Duration::from_mins(1), |text| {
                 text.contains("Development mode should NOT be used").then_some(())
             })
             .await?;
