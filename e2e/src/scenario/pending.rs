@@ -96,6 +96,8 @@ async fn a_pending_request_survives_the_controller_with_its_handle(world: &World
 }
 
 async fn a_ca_in_a_secret_survives_the_controller(world: &World) -> Result {
+    let settings = Settings { short_lease: true, ..Settings::default() };
+    world.replace_controller(settings).await?;
     let authority = Authority::new("CA of a Secret")?;
     for kind in Kind::BOTH {
         let name = match kind {
@@ -111,7 +113,7 @@ async fn a_ca_in_a_secret_survives_the_controller(world: &World) -> Result {
         for replica in world.controller.replicas() {
             world.controller.kill(&replica).await?;
         }
-        world.controller.start(Settings::default()).await?;
+        world.controller.start(settings).await?;
         world.certificate(&name("after"), &issuer.reference()).await?;
         world.issued_well(&name("after")).await?;
         let (before, after) = (world.pair(&name("before")).await?, world.pair(&name("after")).await?);

@@ -17,7 +17,7 @@ const LINE: usize = 600;
 impl World {
     /// The events of the namespace and the end of the controller's log, as far as they are about it.
     pub async fn story(&self) -> String {
-        let mut story = format!("\n--- events in {}\n", self.namespace);
+        let mut story = String::new();
         match self.api::<Event>().list(&ListParams::default()).await {
             Err(error) => drop(writeln!(story, "cannot be listed: {error}")),
             Ok(events) => {
@@ -36,8 +36,7 @@ impl World {
             }
         }
         // Enough to see what happened; all of it is in the logs that are kept.
-        story = last_lines(&story, EVENTS);
-        story.push('\n');
+        story = format!("\n--- events in {}\n{}\n", self.namespace, last_lines(&story, EVENTS));
         let log = self.log();
         let ours: Vec<&str> = log
             .lines()
