@@ -18,8 +18,8 @@ scenarios!("deletion":
 );
 
 /// Long enough to do something meanwhile, short enough to wait for.
-fn thinking() -> Fault {
-    Fault::new("latency").with("milliseconds", 3000)
+fn thinking_of(common_name: &str) -> Fault {
+    Fault::new("latency").with("milliseconds", 3000).for_common_name(common_name)
 }
 
 async fn slow_pki(world: &World) -> Result<(MockPki, Issuer)> {
@@ -31,9 +31,9 @@ async fn slow_pki(world: &World) -> Result<(MockPki, Issuer)> {
 
 async fn a_request_deleted_in_mid_flight_leaves_nothing_behind(world: &World) -> Result {
     let (pki, issuer) = slow_pki(world).await?;
-    let slow = pki.when_signing(thinking()).await?;
+    let slow = pki.when_signing(thinking_of("goes.example.com")).await?;
     world.request("goes", &issuer.reference(), &Csr::of(&["goes.example.com"])?).await?;
-    world.in_flight().await?;
+    world.in_flight(&pki, &slow).await?;
     let api = world.api::<CertificateRequest>();
     api.delete("goes", &DeleteParams::default()).await?;
     world.issued_in_ledger(&pki, "goes.example.com", 1).await?;
@@ -49,9 +49,9 @@ async fn a_request_deleted_in_mid_flight_leaves_nothing_behind(world: &World) ->
 
 async fn a_request_made_anew_under_its_name_never_gets_the_old_answer(world: &World) -> Result {
     let (pki, issuer) = slow_pki(world).await?;
-    let slow = pki.when_signing(thinking()).await?;
+    let slow = pki.when_signing(thinking_of("old.example.com")).await?;
     world.request("again", &issuer.reference(), &Csr::of(&["old.example.com"])?).await?;
-    world.in_flight().await?;
+    world.in_flight(&pki, &slow).await?;
     world.api::<CertificateRequest>().delete("again", &DeleteParams::default()).await?;
     world.request("again", &issuer.reference(), &Csr::of(&["new.example.com"])?).await?;
     let request = world
@@ -70,9 +70,9 @@ async fn a_request_made_anew_under_its_name_never_gets_the_old_answer(world: &Wo
 
 async fn an_issuer_deleted_in_mid_flight_still_gets_its_answer_home(world: &World) -> Result {
     let (pki, issuer) = slow_pki(world).await?;
-    let slow = pki.when_signing(thinking()).await?;
+    let slow = pki.when_signing(thinking_of("asked.example.com")).await?;
     world.request("asked", &issuer.reference(), &Csr::of(&["asked.example.com"])?).await?;
-    world.in_flight().await?;
+    world.in_flight(&pki, &slow).await?;
     world.delete_issuer(&issuer).await?;
     // The PKI issued it: throwing it away would only issue it twice.
     let request = world
@@ -100,11 +100,13 @@ async fn an_issuer_deleted_in_mid_flight_still_gets_its_answer_home(world: &Worl
 
 async fn a_namespace_deleted_in_mid_flight_goes_away(world: &World) -> Result {
     let (pki, issuer) = slow_pki(world).await?;
-    let slow = pki.when_signing(thinking()).await?;
+    let mut slow = Vec::new();
     for name in ["one", "two", "three"] {
+        let fault = pki.when_signing(thinking_of(&format!("{name}.example.com"))).await?;
         world.certificate(name, &issuer.reference()).await?;
+        world.in_flight(&pki, &fault).await?;
+        slow.push(fault);
     }
-    world.in_flight().await?;
     // The API server creates nothing in a namespace that goes away, and says 403.
     world.may_be_refused("events");
     let namespaces: Api<Namespace> = world.cluster_api();
@@ -117,6 +119,8 @@ async fn a_namespace_deleted_in_mid_flight_goes_away(world: &World) -> Result {
             }
         })
         .await?;
-    slow.uninstall().await?;
+    for fault in slow {
+        fault.uninstall().await?;
+    }
     Ok(())
 }

@@ -59,9 +59,13 @@ async fn sigterm_finishes_work_in_flight(world: &World) -> Result {
     let pki = world.pkis().mock().await?;
     let issuer = world.vault_issuer(Kind::Issuer, "mock-pki", &pki.vault.by_token().await?).await?;
     world.issuer_ready(&issuer).await?;
-    let slow = pki.when_signing(Fault::new("latency").with("milliseconds", 3000)).await?;
+    let slow = pki
+        .when_signing(
+            Fault::new("latency").with("milliseconds", 3000).for_common_name("in-flight.example.com"),
+        )
+        .await?;
     world.request("in-flight", &issuer.reference(), &Csr::of(&["in-flight.example.com"])?).await?;
-    world.in_flight().await?;
+    world.in_flight(&pki, &slow).await?;
     for replica in world.controller.replicas() {
         world.controller.ask_to_stop(&replica)?;
         let end = world.controller.ended(&replica, Duration::from_secs(25)).await?;

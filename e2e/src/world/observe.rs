@@ -6,7 +6,7 @@ use super::{LONG, SOON, World};
 use crate::Result;
 use crate::api::Certificate;
 use crate::controller::{Replica, Settings};
-use crate::pki::MockPki;
+use crate::pki::{Guard, MockPki};
 
 impl World {
     /// The metrics of the one replica that leads.
@@ -30,16 +30,13 @@ impl World {
         value.map_or(Ok(0.0), |value| value.parse().with_context(|| format!("{series} {value}")))
     }
 
-    /// Waits until a request of this namespace is being worked on by the PKI.
-    pub async fn in_flight(&self) -> Result {
-        self.eventually("a request to be in flight", SOON, async || {
-            // Others may have requests in flight, so the live read before the call is what tells of ours.
-            let reads = self.controller_calls(|call| {
-                call.verb == "get" && call.resource == "certificaterequests" && call.code == 200
-            })?;
-            let working = self.metric("external_issuer_requests_in_flight").await? > 0.0;
-            let begun = !reads.is_empty() || self.log().contains(&self.namespace);
-            Ok(if working && begun { Ok(()) } else { Err(format!("working {working}, begun {begun}")) })
+    /// Waits until a request has met a fault: it is with the PKI now. The fault should be for one common name, or
+    /// a health check may have met it.
+    pub async fn in_flight(&self, pki: &MockPki, fault: &Guard) -> Result {
+        self.eventually("a request to be with the PKI", SOON, async || {
+            let faults = pki.control.faults().await?;
+            let met = faults.iter().any(|installed| installed.id == fault.id() && installed.applied > 0);
+            Ok(if met { Ok(()) } else { Err("none has arrived".to_owned()) })
         })
         .await
     }
