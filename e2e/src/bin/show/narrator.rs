@@ -1,6 +1,5 @@
 //! The timeline: seconds since the start, and what happened.
 
-use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
@@ -23,18 +22,18 @@ impl Narrator {
 
     /// The first line.
     pub(crate) fn title(&self, text: &str) {
-        self.line(&self.painted(BOLD, text));
+        Self::line(&self.painted(BOLD, text));
     }
 
     /// A new part of the story.
     pub(crate) fn chapter(&self, text: &str) {
-        self.line(&format!("\n{}", self.painted(BOLD, text)));
+        Self::line(&format!("\n{}", self.painted(BOLD, text)));
     }
 
     /// Something happened.
     pub(crate) fn step(&self, text: &str) {
         let time = format!("{:6.1} s", self.begin.elapsed().as_secs_f64());
-        self.line(&format!("{}  {text}", self.painted(FAINT, &time)));
+        Self::line(&format!("{}  {text}", self.painted(FAINT, &time)));
     }
 
     /// Something came to a good end.
@@ -45,7 +44,7 @@ impl Narrator {
     /// What belongs to the last step.
     pub(crate) fn details(&self, rows: &[(&str, String)]) {
         for (name, value) in rows {
-            self.line(&format!("            {}  {value}", self.painted(FAINT, &format!("{name:8}"))));
+            Self::line(&format!("            {}  {value}", self.painted(FAINT, &format!("{name:8}"))));
         }
     }
 
@@ -59,7 +58,7 @@ impl Narrator {
         if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn line(&self, text: impl fmt::Display) {
+    fn line(text: &str) {
         // A reader that closes the pipe early has seen what it wanted.
         let _ = writeln!(std::io::stdout(), "{text}");
     }
