@@ -22,6 +22,7 @@ pub mod controller;
 pub mod decide;
 pub mod lease;
 pub mod metrics;
+pub mod random;
 pub mod run;
 pub mod signer;
 pub mod telemetry;

@@ -75,34 +75,37 @@ impl Read {
     }
 }
 
+/// One line of the log.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
-    stage: String,
-    verb: String,
+pub(crate) struct Entry {
+    pub stage: String,
+    pub verb: String,
     #[serde(rename = "requestURI")]
     request_uri: String,
-    user: User,
-    object_ref: Option<ObjectRef>,
+    pub user: User,
+    #[serde(default)]
+    pub user_agent: String,
+    pub object_ref: Option<ObjectRef>,
     response_status: Option<Status>,
 }
 
 #[derive(Deserialize)]
-struct User {
-    username: String,
+pub(crate) struct User {
+    pub username: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ObjectRef {
+pub(crate) struct ObjectRef {
     #[serde(default)]
-    resource: String,
+    pub resource: String,
     #[serde(default)]
     subresource: String,
     #[serde(default)]
-    namespace: String,
+    pub namespace: String,
     #[serde(default)]
-    name: String,
+    pub name: String,
 }
 
 #[derive(Deserialize)]
@@ -111,7 +114,22 @@ struct Status {
     code: u16,
 }
 
+impl ObjectRef {
+    /// The resource, and the subresource after a slash.
+    pub(crate) fn path(&self) -> String {
+        match self.subresource.as_str() {
+            "" => self.resource.clone(),
+            subresource => format!("{}/{subresource}", self.resource),
+        }
+    }
+}
+
 impl Entry {
+    /// The answer's HTTP status; 0 if there was none.
+    pub(crate) fn code(&self) -> u16 {
+        self.response_status.as_ref().map_or(0, |status| status.code)
+    }
+
     /// The call, if this is its end (a watch also has an entry for its start).
     fn call(self) -> Option<Call> {
         if self.stage != "ResponseComplete" && self.stage != "ResponseStarted" {
@@ -120,18 +138,16 @@ impl Entry {
         if self.verb == "watch" && self.stage == "ResponseComplete" {
             return None;
         }
+        let code = self.code();
         let object = self.object_ref.unwrap_or_default();
-        let resource = match object.subresource.as_str() {
-            "" => object.resource,
-            subresource => format!("{}/{subresource}", object.resource),
-        };
+        let resource = object.path();
         Some(Call {
             user: self.user.username,
             verb: self.verb,
             resource,
             namespace: object.namespace,
             name: object.name,
-            code: self.response_status.map_or(0, |status| status.code),
+            code,
             uri: self.request_uri,
         })
     }

@@ -42,7 +42,8 @@ pub struct Condition {
     pub observed_generation: Option<i64>,
 }
 
-fn date_time(_: &mut SchemaGenerator) -> Schema {
+/// The schema of `metav1.Time`.
+pub(super) fn date_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 

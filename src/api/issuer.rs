@@ -11,10 +11,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::conditions::{Condition, seconds};
+use super::conditions::{Condition, date_time, seconds};
 use super::duration::GoDuration;
 use ca::KeyAlgorithm;
 
@@ -251,10 +251,6 @@ pub struct IssuerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     #[schemars(schema_with = "date_time")]
     pub last_health_check_time: Option<Timestamp>,
-}
-
-fn date_time(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "format": "date-time"})
 }
 
 /// The two kinds of issuer.

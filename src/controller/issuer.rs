@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::events::Events;
 use super::issuers::{Issuer, Issuers, Standing};
-use super::load::jitter;
 use super::queue::Queue;
 use super::references::References;
 use super::status::{StatusWriter, WriteError};
@@ -16,6 +15,7 @@ use crate::config::Patience;
 use crate::decide::issuer::{self, Checked, Content, Ingredients, IssuerConclusion, Recipe, Unready};
 use crate::decide::{Notice, Terms};
 use crate::metrics::Metrics;
+use crate::random;
 use crate::signer::registry::Registry;
 use crate::signer::secret::SecretText;
 use crate::signer::{Signer, Unhealthy, UnhealthyReason};
@@ -72,8 +72,15 @@ impl IssuerReconciler {
         };
         let failures = old.map_or(0, |standing| standing.failures);
         let now = self.clock.now();
-        let conclusion =
-            issuer::conclude(now, jitter(), issuer.generation, &issuer.status, &patience, &checked, failures);
+        let conclusion = issuer::conclude(
+            now,
+            random::fraction(),
+            issuer.generation,
+            &issuer.status,
+            &patience,
+            &checked,
+            failures,
+        );
         let terms = Terms { patience, tolerance: tolerance(recipe.as_ref()) };
         let new = Standing {
             generation: issuer.generation,

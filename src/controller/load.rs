@@ -9,6 +9,7 @@ use super::store::{Entry, RequestKey, Requests};
 use crate::api::{CertificateRequest, IssuerKey};
 use crate::clock::SharedClock;
 use crate::decide::{IssuerView, Memory, RequestSnapshot};
+use crate::random;
 
 /// Loads snapshots.
 #[derive(Clone)]
@@ -70,16 +71,6 @@ impl Loader {
         let issuer = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace);
         let (issuer, signer) =
             issuer.map_or((IssuerView::Missing, None), |issuer| self.issuers.view(&issuer));
-        Some(Loaded { now, jitter: jitter(), request, memory, live, issuer, signer })
-    }
-}
-
-/// A random number in `0.0..1.0`; `0.5` if there is no randomness, which only makes retries meet.
-#[must_use]
-pub fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
-        Err(_) => 0.5,
+        Some(Loaded { now, jitter: random::fraction(), request, memory, live, issuer, signer })
     }
 }

@@ -82,22 +82,40 @@ impl RequestReconciler {
         }
     }
 
-    /// Reads a request from the API server into the store, as the newest there is. Returns whether it is there.
+    /// Reads a request from the API server into the store, as the newest there is. Returns whether it is there;
+    /// if that cannot be told now, the request comes back later.
     async fn read(&self, key: &RequestKey) -> bool {
+        self.fetch(key).await.unwrap_or_else(|| {
+            self.queue.after(key.clone(), API_RETRY);
+            false
+        })
+    }
+
+    /// The same for as long as it takes to tell.
+    async fn read_until_known(&self, key: &RequestKey) -> bool {
+        loop {
+            match self.fetch(key).await {
+                Some(there) => return there,
+                None => tokio::time::sleep(API_RETRY).await,
+            }
+        }
+    }
+
+    /// One read into the store: whether the request is there, `None` if the API server did not say.
+    async fn fetch(&self, key: &RequestKey) -> Option<bool> {
         let api: Api<CertificateRequest> = Api::namespaced(self.client.clone(), &key.namespace);
         match api.get_opt(&key.name).await {
             Ok(Some(request)) => {
                 self.load.requests.read(key, request);
-                true
+                Some(true)
             }
             Ok(None) => {
                 self.load.requests.gone(key);
-                false
+                Some(false)
             }
             Err(error) => {
                 tracing::warn!(request = %key, %error, "the request could not be read; trying again");
-                self.queue.after(key.clone(), API_RETRY);
-                false
+                None
             }
         }
     }
@@ -204,26 +222,6 @@ impl RequestReconciler {
             }
             self.schedule(key, &loaded.request, next, issuer, loaded.now);
             return;
-        }
-    }
-
-    async fn read_until_known(&self, key: &RequestKey) -> bool {
-        let api: Api<CertificateRequest> = Api::namespaced(self.client.clone(), &key.namespace);
-        loop {
-            match api.get_opt(&key.name).await {
-                Ok(Some(request)) => {
-                    self.load.requests.read(key, request);
-                    return true;
-                }
-                Ok(None) => {
-                    self.load.requests.gone(key);
-                    return false;
-                }
-                Err(error) => {
-                    tracing::warn!(request = %key, %error, "the request could not be read; trying again");
-                    tokio::time::sleep(API_RETRY).await;
-                }
-            }
         }
     }
 

@@ -14,6 +14,7 @@ use super::leadership::State;
 use super::rules::{self, Seen, Step};
 use super::{Leadership, Settings};
 use crate::clock::SharedClock;
+use crate::random;
 
 /// One contender.
 pub struct Elector {
@@ -84,7 +85,7 @@ impl Elector {
     /// at every try.
     fn pause(&self) -> Duration {
         let period = self.settings.timing.retry_period();
-        if self.renewed.is_some() { period } else { period.mul_f64(1.0 + 1.2 * random_fraction()) }
+        if self.renewed.is_some() { period } else { period.mul_f64(1.0 + 1.2 * random::fraction()) }
     }
 
     async fn try_once(&mut self) {
@@ -230,12 +231,4 @@ async fn reached(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline).await,
         None => future::pending().await,
     }
-}
-
-/// From 0 up to 1.
-fn random_fraction() -> f64 {
-    let mut bytes = [0_u8; 4];
-    // Without randomness the contenders meet more often, which is safe.
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::USER_AGENT;
 use super::error::{LoadError, Result};
+use crate::audit::Entry;
 
 /// Calls of one kind by one user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,42 +39,6 @@ pub struct Mark {
     offset: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    stage: String,
-    verb: String,
-    #[serde(default)]
-    user: User,
-    #[serde(default)]
-    user_agent: String,
-    object_ref: Option<ObjectRef>,
-    response_status: Option<ResponseStatus>,
-}
-
-#[derive(Default, Deserialize)]
-struct User {
-    #[serde(default)]
-    username: String,
-}
-
-#[derive(Deserialize)]
-struct ObjectRef {
-    resource: String,
-    #[serde(default)]
-    subresource: String,
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct ResponseStatus {
-    #[serde(default)]
-    code: u16,
-}
-
 impl Mark {
     /// Here.
     pub fn now(path: &Path) -> Result<Self> {
@@ -90,7 +55,7 @@ impl Mark {
         for line in BufReader::new(file).lines() {
             let line = line.map_err(LoadError::file("read", &self.path))?;
             // The last line may be half written.
-            let Ok(line) = serde_json::from_str::<Line>(&line) else { continue };
+            let Ok(line) = serde_json::from_str::<Entry>(&line) else { continue };
             if let Some(key) = key(&line, namespace, prefix) {
                 *counts.entry(key).or_default() += 1;
             }
@@ -101,17 +66,16 @@ impl Mark {
     }
 }
 
-fn key(line: &Line, namespace: &str, prefix: &str) -> Option<(String, String, Option<u16>)> {
+fn key(line: &Entry, namespace: &str, prefix: &str) -> Option<(String, String, Option<u16>)> {
     let object = line.object_ref.as_ref()?;
     let about = object.namespace == namespace && object.name.starts_with(prefix);
     let read = matches!(object.resource.as_str(), "secrets" | "configmaps") && line.verb == "get";
     if line.stage != "ResponseComplete" || line.user_agent.starts_with(USER_AGENT) || !(about || read) {
         return None;
     }
-    let subresource = if object.subresource.is_empty() { "" } else { "/" };
-    let call = format!("{} {}{subresource}{}", line.verb, object.resource, object.subresource);
+    let call = format!("{} {}", line.verb, object.path());
     let user = line.user.username.trim_start_matches("system:serviceaccount:").to_owned();
-    let code = line.response_status.as_ref().map_or(0, |status| status.code);
+    let code = line.code();
     Some((user, call, (code >= 400).then_some(code)))
 }
 
@@ -128,7 +92,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let line = |stage: &str, verb: &str, agent: &str, resource: &str, name: &str, code: u16| {
             json!({
-                "stage": stage, "verb": verb, "userAgent": agent, "user": {"username": "system:serviceaccount:a:b"},
+                "stage": stage, "verb": verb, "requestURI": "/", "userAgent": agent, "user": {"username": "system:serviceaccount:a:b"},
                 "objectRef": {"resource": resource, "subresource": "status", "namespace": "ns", "name": name},
                 "responseStatus": {"code": code},
             })
