@@ -54,6 +54,10 @@ golden-check:
 fuzz SECONDS="60" *TARGETS:
     scripts/fuzz.sh {{SECONDS}} {{TARGETS}}
 
+# Measure against the API server's limit and cert-manager's own Vault issuer
+bench-issuers *ARGS:
+    scripts/bench-issuers.sh {{ARGS}}
+
 # Everything that CI runs
 ci:
     .ci/run

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Clippy over the workspace, and shellcheck over every script.
+# Clippy over the workspace, shellcheck over every script, and pinned versions that must agree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -18,3 +18,5 @@ fi
 git ls-files --cached --others --exclude-standard -z |
     xargs -0 grep -lsE -m1 '^#!(/bin/sh|/usr/bin/env bash)|^# shellcheck shell=' |
     xargs shellcheck --external-sources
+
+scripts/check-versions.sh
