@@ -197,9 +197,10 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     let mut watching = JoinSet::new();
     let (request_gate, issuer_gate, cluster_gate) = gates;
     {
-        let (client, namespace) = (client.clone(), watch_namespace.clone());
+        let (client, namespace, leadership) = (client.clone(), watch_namespace.clone(), leadership.clone());
         watching.spawn(async move {
-            watch::requests(client, namespace.as_deref(), requests, request_queue, request_gate).await;
+            let namespace = namespace.as_deref();
+            watch::requests(client, namespace, requests, request_queue, leadership, request_gate).await;
         });
     }
     if let Some(gate) = cluster_gate {

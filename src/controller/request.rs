@@ -49,7 +49,7 @@ const REFUSALS: u32 = 5;
 impl RequestReconciler {
     /// Decides about a request and does it.
     pub async fn reconcile(self, key: RequestKey) {
-        // Twice at most: a request that is to be signed is read live first, unless an event just brought it.
+        // Twice at most: a request that is to be signed is read live first, unless it is known to be the newest.
         for _ in 0..2 {
             let Some(loaded) = self.load.request(&key) else { return };
             match decide(&loaded.snapshot()) {

@@ -42,8 +42,8 @@ pub struct Entry {
     pub request: Arc<CertificateRequest>,
     /// What is remembered of it.
     pub memory: Memory,
-    /// Whether `request` is known to be the newest as of when this process last looked: a watch event or a read
-    /// of our own, not an initial list.
+    /// Whether `request` is known to be the newest as of when this process last looked: by a watch event, a read
+    /// of our own, or a consistent list that was begun while this process led.
     pub live: bool,
     /// Whether we wrote its end and the watch has not shown it yet.
     pub concluded: bool,
@@ -97,7 +97,7 @@ impl Requests {
         }
     }
 
-    /// The watch showed a request. `live` says that it was an event, not a list. Returns the key if there may be
+    /// The watch showed a request. `live` says that it is known to be the newest. Returns the key if there may be
     /// something to do.
     pub fn seen(&self, mut request: CertificateRequest, live: bool) -> Option<RequestKey> {
         let key = RequestKey::of(&request)?;
@@ -286,7 +286,7 @@ mod tests {
         store.list_begins();
         store.seen(request("u", 5, "Pending"), false);
         store.list_ends();
-        assert!(!store.entry(&key()).unwrap().live, "a list is not an event");
+        assert!(!store.entry(&key()).unwrap().live, "a list of one who does not lead is not an event");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The streams of requests and issuers, into the stores.
 //!
-//! Requests are watched by a streaming list without a store: ten thousand finished ones pass through, none
-//! stays. A paged list is the fallback for API servers that do not stream lists.
+//! Nothing is stored that is not needed: ten thousand finished requests pass through, none stays. Requests are
+//! listed in pages of one consistent read, as fresh as a read of each, so that what a leader lists it may sign;
+//! issuers, which are checked before they are believed, by a streaming list from the API server's cache.
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::runtime::WatchStreamExt;
@@ -18,13 +20,24 @@ use super::references::References;
 use super::store::{RequestKey, Requests};
 use crate::admin::Gate;
 use crate::api::{CertificateRequest, ExternalClusterIssuer, ExternalIssuer, IssuerKey, IssuerKind};
+use crate::lease::Leadership;
+
+/// Requests in a page of the list. One is 5 to 20 KiB, most of it its managed fields, and a page is held at once.
+const PAGE: u32 = 100;
+/// How long the first list waits for leadership. A lease that is free is taken within a few round trips; who
+/// does not lead by then lists all the same, to be warm when its turn comes.
+const LEADERSHIP_FIRST: Duration = Duration::from_secs(1);
 
 /// Watches requests, for ever. Opens the gate when the first list is complete.
+///
+/// What a list names is as fresh as what an event brings if it was begun while this process led: no other
+/// process has signed since. Otherwise each request is read again before it is signed.
 pub async fn requests(
     client: Client,
     namespace: Option<&str>,
     requests: Arc<Requests>,
     queue: Queue<RequestKey>,
+    leadership: Leadership,
     gate: Gate,
 ) {
     let api: Api<CertificateRequest> = match namespace {
@@ -36,9 +49,15 @@ pub async fn requests(
             queue.now(key);
         }
     };
-    follow(api, "certificaterequests.cert-manager.io", |event| match event {
-        Event::Init => requests.list_begins(),
-        Event::InitApply(request) => wake(requests.seen(request, false)),
+    let _ = tokio::time::timeout(LEADERSHIP_FIRST, leadership.acquired()).await;
+    let mut led = false;
+    let consistent = watcher::Config::default().page_size(PAGE);
+    follow(api, "certificaterequests.cert-manager.io", consistent, |event| match event {
+        Event::Init => {
+            led = leadership.is_leader();
+            requests.list_begins();
+        }
+        Event::InitApply(request) => wake(requests.seen(request, led)),
         Event::InitDone => {
             requests.list_ends();
             gate.open();
@@ -89,7 +108,8 @@ impl IssuerWatch {
         K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
         Issuer: From<K>,
     {
-        follow(api, resource, |event| match event {
+        let cached = watcher::Config::default().streaming_lists();
+        follow(api, resource, cached, |event| match event {
             Event::Init => self.issuers.list_begins(kind),
             Event::InitApply(issuer) | Event::Apply(issuer) => self.seen(issuer.into()),
             Event::InitDone => {
@@ -124,11 +144,14 @@ impl IssuerWatch {
     }
 }
 
-async fn follow<K>(api: Api<K>, resource: &str, mut handle: impl FnMut(Event<K>))
-where
+async fn follow<K>(
+    api: Api<K>,
+    resource: &str,
+    mut config: watcher::Config,
+    mut handle: impl FnMut(Event<K>),
+) where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut config = watcher::Config::default().streaming_lists();
     loop {
         let mut events = std::pin::pin!(watcher::watcher(api.clone(), config.clone()).default_backoff());
         while let Some(event) = events.next().await {
