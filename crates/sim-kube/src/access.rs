@@ -1,0 +1,1 @@
+//! The reviews of access: SelfSubjectAccessReview, SubjectAccessReview, SelfSubjectRulesReview, TokenReview and the like.

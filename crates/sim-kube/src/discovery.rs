@@ -1,0 +1,1 @@
+//! The discovery documents: /api, /apis, /version and the health paths.

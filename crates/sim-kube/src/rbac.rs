@@ -1,0 +1,1 @@
+//! Role-based access control over the roles and bindings in the store.

@@ -1,0 +1,1 @@
+//! Tables and partial object metadata: the other shapes of an answer.
