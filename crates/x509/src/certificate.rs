@@ -189,7 +189,7 @@ impl Certificate {
     /// Whether the key (a `SubjectPublicKeyInfo`) made this certificate's signature.
     #[must_use]
     pub fn signature_matches(&self, spki: &[u8]) -> SignatureMatch {
-        let algorithm = Algorithm::read(&mut Walk::der(self.slice(&self.0.signature_algorithm)));
+        let algorithm = Algorithm::read(&mut Walk::der(self.signature_algorithm_der()));
         let (Ok(key), Ok(algorithm)) = (PublicKey::read(spki), algorithm) else { return SignatureMatch::No };
         let message = self.slice(&self.0.signed);
         let signature = self.slice(&self.0.signature);
@@ -198,6 +198,11 @@ impl Certificate {
             Err(SignatureError::Invalid) => SignatureMatch::No,
             Err(SignatureError::Unsupported(algorithm)) => SignatureMatch::Unsupported(algorithm),
         }
+    }
+
+    /// The `AlgorithmIdentifier` the certificate is signed with.
+    pub(crate) fn signature_algorithm_der(&self) -> &[u8] {
+        self.slice(&self.0.signature_algorithm)
     }
 
     fn key_ids_agree(&self, issuer: &Self) -> bool {
@@ -311,6 +316,18 @@ impl fmt::Debug for Certificate {
     }
 }
 
+/// 1, 2 or 3, as people count; left out, it is 1.
+fn version(fields: &mut Walk<'_>) -> Result<u8, Malformed> {
+    let Some(wrapped) = fields.optional(context(0), "version")? else { return Ok(1) };
+    let mut wrapped = wrapped.inner();
+    let number = wrapped.expect(INTEGER, "version")?.value;
+    wrapped.end("version")?;
+    match number {
+        [number @ 0..3] => Ok(number + 1),
+        _ => Err(Malformed::new("version")),
+    }
+}
+
 fn parse(der: &[u8]) -> Result<Parsed, Malformed> {
     let mut document = Walk::der(der);
     let mut outer = document.expect(SEQUENCE, "not a certificate")?.inner();
@@ -323,7 +340,7 @@ fn parse(der: &[u8]) -> Result<Parsed, Malformed> {
     Algorithm::read(&mut Walk::der(signature_algorithm.raw))?;
 
     let mut fields = signed.inner();
-    fields.optional(context(0), "version")?;
+    let version = version(&mut fields)?;
     let serial = fields.expect(INTEGER, "serial number")?;
     if serial.value.is_empty() {
         return Err(Malformed::new("serial number"));
@@ -344,6 +361,10 @@ fn parse(der: &[u8]) -> Result<Parsed, Malformed> {
     fields.optional(context_primitive(2), "subject's unique identifier")?;
     let mut extensions = Extensions::default();
     if let Some(wrapped) = fields.optional(context(3), "extensions")? {
+        // RFC 5280 4.1.2.9. Whoever trusts the number reads no name and no usage in such a certificate.
+        if version != 3 {
+            return Err(Malformed::new("extensions in a certificate that is not of version 3"));
+        }
         let mut wrapped = wrapped.inner();
         extensions.add(&mut wrapped)?;
         wrapped.end("extensions have trailing bytes")?;

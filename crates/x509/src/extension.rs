@@ -20,6 +20,8 @@ const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 /// the search for duplicates cheap.
 const MAX_EXTENSIONS: usize = 256;
 
+const CRITICAL: &str = "extension's critical flag";
+
 /// One extension: its object identifier, and where its value (the content of the OCTET STRING) lies.
 #[derive(Debug, Clone)]
 pub(crate) struct Extension {
@@ -56,7 +58,7 @@ impl Extensions {
             let mut fields = list.expect(SEQUENCE, "extension")?.inner();
             let oid =
                 Oid::from_content(fields.expect(OBJECT_IDENTIFIER, "extension's object identifier")?.value);
-            let critical = fields.optional(BOOLEAN, "extension's critical flag")?;
+            let critical = fields.optional(BOOLEAN, CRITICAL)?.map(|flag| flag.boolean(CRITICAL));
             let value = fields.expect(OCTET_STRING, "extension's value")?;
             fields.end("extension has trailing bytes")?;
             if self.all.len() >= MAX_EXTENSIONS {
@@ -66,7 +68,7 @@ impl Extensions {
                 return Err(Malformed::new("an extension comes twice"));
             }
             self.understand(oid.as_bytes(), value.inner())?;
-            let critical = critical.is_some_and(|flag| flag.value.iter().any(|byte| *byte != 0));
+            let critical = critical.transpose()?.unwrap_or(false);
             self.all.push(Extension { oid, critical, value: value.value_span() });
         }
         Ok(())
@@ -108,11 +110,8 @@ impl Extensions {
 
 fn basic_constraints(value: &mut Walk<'_>) -> Result<BasicConstraints, Malformed> {
     let mut fields = value.expect(SEQUENCE, "basic constraints")?.inner();
-    let is_ca = match fields.optional(BOOLEAN, "basic constraints")?.map(|flag| flag.value) {
-        None | Some([0]) => false,
-        Some([_]) => true,
-        Some(_) => return Err(Malformed::new("basic constraints")),
-    };
+    let is_ca = fields.optional(BOOLEAN, "basic constraints")?;
+    let is_ca = is_ca.map_or(Ok(false), |flag| flag.boolean("basic constraints"))?;
     let path_len = match fields.optional(INTEGER, "basic constraints")?.map(|length| length.value) {
         None => None,
         Some(length) => Some(path_length(length).ok_or(Malformed::new("basic constraints"))?),

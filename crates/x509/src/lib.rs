@@ -20,6 +20,7 @@ pub mod certificate;
 pub mod chain;
 pub mod csr;
 mod extension;
+mod go;
 pub mod judge;
 pub mod key;
 pub mod names;

@@ -28,11 +28,8 @@ fn timestamp(text: &[u8], year_digits: usize) -> Option<Timestamp> {
     let mut pair = || pairs.next().flatten();
     let date = Date::new(year, pair()?, pair()?).ok()?;
     let (hour, minute, second) = (pair()?, pair()?, pair()?);
-    // A leap second is the second after 59; nothing here needs to tell them apart.
-    let time = jiff::civil::Time::new(hour, minute, second.min(59), 0).ok()?;
-    if second > 60 {
-        return None;
-    }
+    // There is no second 60: neither Go nor webpki reads a leap second in a certificate.
+    let time = jiff::civil::Time::new(hour, minute, second, 0).ok()?;
     // "No well-defined expiry" is 99991231235959Z (RFC 5280 4.1.2.5), a day later than jiff's last timestamp.
     Some(date.to_datetime(time).to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
 }
@@ -64,5 +61,6 @@ mod tests {
         }
         assert_eq!(timestamp(b"2601010000Z", 2), None);
         assert_eq!(timestamp(b"260101246000Z", 2), None);
+        assert_eq!(timestamp(b"20261231235960Z", 4), None, "a leap second");
     }
 }

@@ -41,6 +41,11 @@ impl Malformed {
     pub(crate) const fn new(what: &'static str) -> Self {
         Self { what }
     }
+
+    /// Which element it was.
+    pub(crate) const fn what(&self) -> &'static str {
+        self.what
+    }
 }
 
 /// One element, with its place in the whole document.
@@ -65,6 +70,15 @@ impl<'a> Tlv<'a> {
         let header = self.raw.len().saturating_sub(self.value.len());
         let start = self.at.saturating_add(header);
         start..start.saturating_add(self.value.len())
+    }
+
+    /// The value of a BOOLEAN: 00 or ff (X.690 11.1), which no two readers can take differently.
+    pub(crate) fn boolean(&self, what: &'static str) -> Result<bool, Malformed> {
+        match self.value {
+            [0] => Ok(false),
+            [0xff] => Ok(true),
+            _ => Err(Malformed::new(what)),
+        }
     }
 
     /// A walk over the elements inside this one.

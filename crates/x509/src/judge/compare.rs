@@ -6,9 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     certificate::Certificate,
+    chain::Chain,
     csr::CsrError,
+    go,
     judge::{
         Asked, Difference, SanTolerance, SubjectTolerance, Tolerance, UsageTolerance, ValidityTolerance,
+        issuer,
     },
     names::{DistinguishedName, SubjectAltName},
     usage::{ANY_EXTENDED_KEY_USAGE, KeyUsage, Usages},
@@ -17,8 +20,9 @@ use crate::{
 pub(super) fn differences(
     asked: &Asked<'_>,
     tolerance: &Tolerance,
-    leaf: &Certificate,
+    chain: &Chain,
 ) -> Result<Vec<Difference>, CsrError> {
+    let leaf = &chain.leaf;
     let mut found = Vec::new();
     let asked_subject = asked.csr.subject();
     let asked_names = asked.csr.subject_alt_names()?;
@@ -29,7 +33,19 @@ pub(super) fn differences(
         found.push(Difference::IsCa { asked: asked.is_ca });
     }
     validity(&tolerance.validity, asked, leaf, &mut found);
+    let renewal = renewal_time(leaf.not_after(), leaf.not_after().duration_since(leaf.not_before()));
+    issuer::check(chain, renewal, asked.now, tolerance.validity.clock_skew, &mut found);
+    unreadable(chain, &mut found);
     Ok(found)
+}
+
+/// Only what is published to cert-manager as the certificate: it decodes all of that, and nothing of the root.
+fn unreadable(chain: &Chain, found: &mut Vec<Difference>) {
+    for certificate in std::iter::once(&chain.leaf).chain(&chain.intermediates) {
+        if let Some(why) = go::refusal(certificate) {
+            found.push(Difference::Unreadable { certificate: certificate.subject(), why });
+        }
+    }
 }
 
 fn subject(
@@ -167,6 +183,6 @@ fn renewal_time(not_after: Timestamp, lifetime: SignedDuration) -> Timestamp {
     Timestamp::from_second(not_after.as_second().saturating_sub(third)).unwrap_or(not_after)
 }
 
-fn signed(duration: Duration) -> SignedDuration {
+pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    judge::{Unfit, compare::signed},
     names::{DistinguishedName, SubjectAltName},
     text,
 };
@@ -92,6 +93,20 @@ pub enum Difference {
         /// The time of the judgement.
         now: Timestamp,
     },
+    /// A certificate between the leaf and the root cannot carry the leaf.
+    Issuer {
+        /// Its subject.
+        issuer: DistinguishedName,
+        /// Why not.
+        unfit: Unfit,
+    },
+    /// cert-manager cannot read a certificate that is well-formed otherwise.
+    Unreadable {
+        /// Its subject.
+        certificate: DistinguishedName,
+        /// What Go's parser does not take.
+        why: &'static str,
+    },
 }
 
 impl fmt::Display for Difference {
@@ -128,12 +143,12 @@ impl fmt::Display for Difference {
             Self::PastRenewal { renewal, now } => {
                 write!(f, "validity: due for renewal since {renewal}, it is {now:.0}")
             }
+            Self::Issuer { issuer, unfit } => write!(f, "issuer {}: {unfit}", name(issuer)),
+            Self::Unreadable { certificate, why } => {
+                write!(f, "cert-manager cannot read the certificate of {}: {why}", name(certificate))
+            }
         }
     }
-}
-
-fn signed(duration: Duration) -> SignedDuration {
-    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
 fn name(name: &DistinguishedName) -> String {

@@ -7,12 +7,13 @@
 
 mod compare;
 mod difference;
+mod issuer;
 
 use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
-pub use self::difference::Difference;
+pub use self::{difference::Difference, issuer::Unfit};
 use crate::{
     certificate::Certificate,
     chain::{Chain, ChainError},
@@ -42,7 +43,8 @@ pub struct Asked<'a> {
 /// How much a certificate may differ. The default is each field's default.
 ///
 /// Never tolerated: another key, `isCA` not as asked, a certificate that has expired or ends before it begins
-/// or is due for renewal already.
+/// or is due for renewal already, a chain that cannot carry the certificate until its renewal, and a certificate
+/// that cert-manager cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tolerance {
     /// The subject. Default: the common name is compared.
@@ -153,7 +155,7 @@ impl From<ChainError> for Mismatch {
     }
 }
 
-/// Puts an answer in order and compares its leaf with what was asked.
+/// Puts an answer in order, compares its leaf with what was asked, and looks whether the chain can carry it.
 ///
 /// `answer` must be one chain without strangers; `extra_ca` are CA certificates known from elsewhere (the
 /// issuer's configuration, the PKI's CA endpoint), which complete it where they fit (see [`Chain::order_with`]).
@@ -166,8 +168,11 @@ pub fn judge(
     answer: Vec<Certificate>,
     extra_ca: Vec<Certificate>,
 ) -> Result<Chain, Mismatch> {
+    let (now, clock_skew) = (asked.now, tolerance.validity.clock_skew);
+    let extra_ca =
+        extra_ca.into_iter().filter(|known| issuer::may_complete(known, now, clock_skew)).collect();
     let chain = Chain::order_with(asked.csr.spki_der(), answer, extra_ca)?;
-    let differences = compare::differences(asked, tolerance, &chain.leaf).map_err(Mismatch::Request)?;
+    let differences = compare::differences(asked, tolerance, &chain).map_err(Mismatch::Request)?;
     if differences.is_empty() {
         return Ok(chain);
     }

@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::LazyLock, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
+    KeyPair, KeyUsagePurpose, SanType, SubjectPublicKeyInfo,
 };
 use x509::{Asked, Certificate, Csr, Usages, bundle::read_certificates};
 
@@ -51,6 +51,32 @@ impl Content {
 
     /// The leaf and its issuer.
     pub(crate) fn issued(&self) -> Vec<Certificate> {
+        let leaf = self.params().signed_by(self.key(), &CA.0).unwrap();
+        read_certificates(format!("{}{}", leaf.pem(), CA.1).as_bytes()).unwrap()
+    }
+
+    /// The leaf, an intermediate that was changed, and the root. Unchanged, the intermediate is as it should be.
+    pub(crate) fn issued_below(&self, change: impl FnOnce(&mut CertificateParams)) -> Vec<Certificate> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named("issuing CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let intermediate = params.signed_by(&key, &CA.0).unwrap();
+        let leaf = self.params().signed_by(self.key(), &Issuer::from_params(&params, key)).unwrap();
+        let pem = [leaf.pem(), intermediate.pem(), CA.1.clone()].concat();
+        read_certificates(pem.as_bytes()).unwrap()
+    }
+
+    /// The leaf for the key of any request, and its issuer.
+    pub(crate) fn issued_for(&self, csr: &Csr) -> Vec<Certificate> {
+        let key = SubjectPublicKeyInfo::from_der(csr.spki_der()).unwrap();
+        let leaf = self.params().signed_by(&key, &CA.0).unwrap();
+        read_certificates(format!("{}{}", leaf.pem(), CA.1).as_bytes()).unwrap()
+    }
+
+    fn params(&self) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name = self.subject();
         params.subject_alt_names = self.alt_names();
@@ -59,12 +85,9 @@ impl Content {
         params.key_usages = self.usages.iter().filter_map(|word| key_usage(word)).collect();
         params.extended_key_usages = self.usages.iter().filter_map(|word| extended(word)).collect();
         params.use_authority_key_identifier_extension = true;
-        let epoch = rcgen::date_time_ymd(1970, 1, 1);
-        let at = |time: Timestamp| epoch + Duration::from_secs(time.as_second().try_into().unwrap());
-        params.not_before = at(self.not_before);
-        params.not_after = at(self.not_before + self.lifetime);
-        let leaf = params.signed_by(self.key(), &CA.0).unwrap();
-        read_certificates(format!("{}{}", leaf.pem(), CA.1).as_bytes()).unwrap()
+        valid_from(&mut params, self.not_before);
+        valid_until(&mut params, self.not_before + self.lifetime);
+        params
     }
 
     fn key(&self) -> &'static KeyPair {
@@ -108,6 +131,20 @@ pub(crate) fn namesakes(length: usize) -> Vec<Certificate> {
     }
     pems.reverse();
     read_certificates(pems.concat().as_bytes()).unwrap()
+}
+
+/// Sets notBefore.
+pub(crate) fn valid_from(params: &mut CertificateParams, time: Timestamp) {
+    params.not_before = rcgen::date_time_ymd(1970, 1, 1) + since_epoch(time);
+}
+
+/// Sets notAfter.
+pub(crate) fn valid_until(params: &mut CertificateParams, time: Timestamp) {
+    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_epoch(time);
+}
+
+fn since_epoch(time: Timestamp) -> Duration {
+    Duration::from_secs(time.as_second().try_into().unwrap())
 }
 
 fn named(common: &str) -> DistinguishedName {

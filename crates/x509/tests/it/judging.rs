@@ -11,7 +11,7 @@ use x509::{
 
 use crate::{
     fixtures,
-    issue::{Content, HOUR, now},
+    issue::{Content, HOUR, now, valid_from, valid_until},
 };
 
 fn content() -> Content {
@@ -153,6 +153,8 @@ fn word(difference: &Difference) -> &'static str {
         Difference::Expired { .. } => "expired",
         Difference::TooLong { .. } => "too long",
         Difference::PastRenewal { .. } => "past renewal",
+        Difference::Issuer { .. } => "issuer",
+        Difference::Unreadable { .. } => "unreadable",
     }
 }
 
@@ -286,9 +288,27 @@ fn usages_may_be_more_but_not_less() {
 
 #[test]
 fn key_encipherment_is_asked_of_rsa_keys() {
-    let csr = fixtures::csr("rsa2048");
-    assert!(csr.key_type().can_encipher_keys());
-    assert!(!fixtures::csr("ed25519").key_type().can_encipher_keys());
+    let issued = change(|content| content.usages = vec!["digital signature".to_owned()]);
+    for (key, expected) in [("rsa2048", ["key encipherment"].as_slice()), ("p256-sha256", &[])] {
+        let csr = fixtures::csr(key);
+        let mut asked = issued.asked(&csr);
+        asked.usages = Usages::default_for_leaf();
+        let lenient = Tolerance { usages: UsageTolerance::Superset, ..lax() };
+        let answer = issued.issued_for(&csr);
+        let found = match judge(&asked, &lenient, answer, Vec::new()) {
+            Ok(_) => Vec::new(),
+            Err(Mismatch::Certificate { differences, .. }) => differences,
+            Err(other) => panic!("{other}"),
+        };
+        let missing: Vec<_> = found
+            .iter()
+            .flat_map(|difference| match difference {
+                Difference::UsagesMissing { missing, .. } => missing.clone(),
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert_eq!(missing, expected, "{key}");
+    }
 }
 
 #[test]
@@ -371,4 +391,94 @@ fn a_request_whose_names_cannot_be_read_is_answered_by_nothing() {
     let answer = fixtures::certificates(["ec/leaf"]);
     let error = judge(&asked, &lax(), answer, Vec::new()).unwrap_err();
     assert!(matches!(error, Mismatch::Request(_)), "{error}");
+}
+
+/// What is said of the chain above a leaf that is fine itself.
+fn chain_verdict(asked: &Content, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Vec<String> {
+    let csr = asked.csr();
+    match judge(&asked.asked(&csr), &Tolerance::default(), asked.issued_below(change), Vec::new()) {
+        Ok(_) => Vec::new(),
+        Err(Mismatch::Certificate { differences, .. }) => {
+            differences.iter().map(Difference::to_string).collect()
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_intermediate_that_cannot_carry_the_leaf_is_named() {
+    use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
+
+    let asked = content();
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(chain_verdict(&asked, |_| {}), nothing);
+    assert_eq!(chain_verdict(&asked, |params| params.key_usages = Vec::new()), nothing, "no key usage");
+
+    for absent in [IsCa::NoCa, IsCa::ExplicitNoCa] {
+        assert_eq!(
+            chain_verdict(&asked, |params| params.is_ca = absent),
+            ["issuer CN=issuing CA: it is not a CA"]
+        );
+    }
+    assert_eq!(
+        chain_verdict(&asked, |params| params.key_usages = vec![KeyUsagePurpose::CrlSign]),
+        ["issuer CN=issuing CA: its key usages do not allow it to sign certificates"]
+    );
+    let ca = change(|content| {
+        content.is_ca = true;
+        content.usages.push("cert sign".to_owned());
+    });
+    assert_eq!(
+        chain_verdict(&ca, |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))),
+        ["issuer CN=issuing CA: its path length allows 0 CAs below it, there are 1"]
+    );
+    assert_eq!(
+        chain_verdict(&ca, |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1))),
+        nothing
+    );
+    assert_eq!(
+        chain_verdict(&ca, |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+        nothing
+    );
+}
+
+#[test]
+fn an_intermediate_must_be_valid_until_the_leaf_is_renewed() {
+    let asked = content();
+    let until = |hours: i64| {
+        chain_verdict(&asked, |params| valid_until(params, now() + SignedDuration::from_hours(hours)))
+    };
+    // Two thirds of the 2,160 hours.
+    assert_eq!(until(1440), Vec::<String>::new());
+    assert_eq!(
+        until(1439),
+        [
+            "issuer CN=issuing CA: its notAfter 2027-01-23T11:00:00Z comes before the certificate's renewal at \
+             2027-01-23T12:00:00Z"
+        ]
+    );
+    assert_eq!(
+        until(0),
+        ["issuer CN=issuing CA: its notAfter 2026-11-24T12:00:00Z has passed, it is 2026-11-24T12:00:00Z"]
+    );
+    let from = |minutes: i64| {
+        chain_verdict(&asked, |params| valid_from(params, now() + SignedDuration::from_mins(minutes)))
+    };
+    assert_eq!(from(5), Vec::<String>::new());
+    assert_eq!(
+        from(6),
+        [
+            "issuer CN=issuing CA: its notBefore 2026-11-24T12:06:00Z is ahead of our clock 2026-11-24T12:00:00Z"
+        ]
+    );
+}
+
+#[test]
+fn an_expired_intermediate_from_elsewhere_completes_nothing_and_harms_nothing() {
+    let asked = content();
+    let csr = asked.csr();
+    let mut answer = asked.issued_below(|params| valid_until(params, now() - SignedDuration::from_hours(1)));
+    let known = answer.split_off(1);
+    let chain = judge(&asked.asked(&csr), &Tolerance::default(), answer, known).unwrap();
+    assert_eq!((chain.intermediates, chain.root), (Vec::new(), None));
 }

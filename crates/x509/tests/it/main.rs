@@ -5,6 +5,7 @@ mod bundles;
 mod certificates;
 mod chains;
 mod fixtures;
+mod go;
 mod hostile;
 mod issue;
 mod judging;
