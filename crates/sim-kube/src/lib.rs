@@ -18,6 +18,7 @@ pub mod access;
 pub mod admission;
 pub mod apply;
 pub mod authn;
+pub mod builtin;
 pub mod call;
 pub mod cluster;
 pub mod discovery;

@@ -124,7 +124,7 @@ impl Registry {
     /// The kinds that a cluster has before anybody defines one.
     #[must_use]
     pub fn built_in() -> Self {
-        Self { kinds: built_in().into_iter().map(Arc::new).collect() }
+        Self { kinds: crate::builtin::kinds().to_vec() }
     }
 
     /// The kind that is served under these names.
@@ -148,103 +148,5 @@ impl Registry {
     pub(crate) fn replace(&mut self, resource: &GroupResource, kinds: Vec<Kind>) {
         self.kinds.retain(|kind| kind.resource() != *resource);
         self.kinds.extend(kinds.into_iter().map(Arc::new));
-    }
-}
-
-/// The built-in kinds: group, version, kind, plural, namespaced.
-const BUILT_IN: &[(&str, &str, &str, &str, bool)] = &[
-    ("", "v1", "Namespace", "namespaces", false),
-    ("", "v1", "Secret", "secrets", true),
-    ("", "v1", "ConfigMap", "configmaps", true),
-    ("", "v1", "Event", "events", true),
-    ("", "v1", "ServiceAccount", "serviceaccounts", true),
-    ("", "v1", "Pod", "pods", true),
-    ("", "v1", "Service", "services", true),
-    ("events.k8s.io", "v1", "Event", "events", true),
-    ("coordination.k8s.io", "v1", "Lease", "leases", true),
-    ("rbac.authorization.k8s.io", "v1", "Role", "roles", true),
-    ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true),
-    ("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false),
-    ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", false),
-    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false),
-];
-
-fn built_in() -> Vec<Kind> {
-    BUILT_IN
-        .iter()
-        .map(|&(group, version, kind, plural, namespaced)| one(group, version, kind, plural, namespaced))
-        .collect()
-}
-
-fn one(group: &str, version: &str, kind: &str, plural: &str, namespaced: bool) -> Kind {
-    let status = matches!(plural, "namespaces" | "pods" | "services" | "customresourcedefinitions");
-    let fields: &[&str] = match (group, plural) {
-        ("", "secrets") => &["type"],
-        ("", "namespaces") => &["status.phase"],
-        ("", "events") => &[
-            "involvedObject.kind",
-            "involvedObject.namespace",
-            "involvedObject.name",
-            "involvedObject.uid",
-            "involvedObject.apiVersion",
-            "involvedObject.resourceVersion",
-            "involvedObject.fieldPath",
-            "reason",
-            "reportingComponent",
-            "source",
-            "type",
-        ],
-        ("events.k8s.io", "events") => &[
-            "regarding.kind",
-            "regarding.namespace",
-            "regarding.name",
-            "regarding.uid",
-            "regarding.apiVersion",
-            "regarding.resourceVersion",
-            "regarding.fieldPath",
-            "reason",
-            "reportingController",
-            "type",
-        ],
-        ("", "pods") => &[
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.nominatedNodeName",
-        ],
-        ("", "services") => &["spec.clusterIP", "spec.type"],
-        _ => &[],
-    };
-    let verbs =
-        Verb::ALL.into_iter().filter(|verb| plural != "namespaces" || *verb != Verb::DeleteCollection);
-    Kind {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        kind: kind.to_owned(),
-        list_kind: format!("{kind}List"),
-        plural: plural.to_owned(),
-        singular: kind.to_lowercase(),
-        short_names: Vec::new(),
-        categories: Vec::new(),
-        namespaced,
-        verbs: verbs.collect(),
-        subresources: if status { vec!["status".to_owned()] } else { Vec::new() },
-        custom: false,
-        storage: if plural == "events" {
-            GroupResource::new("", plural)
-        } else {
-            GroupResource::new(group, plural)
-        },
-        storage_version: true,
-        schema: None,
-        columns: Vec::new(),
-        selectable_fields: fields.iter().map(|&field| field.to_owned()).collect(),
-        create_on_update: matches!(group, "coordination.k8s.io" | "rbac.authorization.k8s.io")
-            || plural == "events",
-        unconditional_update: !matches!(plural, "leases" | "serviceaccounts" | "customresourcedefinitions"),
     }
 }
