@@ -22,6 +22,7 @@ pub mod builtin;
 pub mod call;
 pub mod cluster;
 pub mod discovery;
+mod go_print;
 pub mod identity;
 pub mod meta;
 pub mod openapi;
