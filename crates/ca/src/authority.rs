@@ -3,7 +3,7 @@
 use std::fmt;
 
 use der::{AnyRef, Encode as _, asn1::UintRef};
-use x509::{Certificate, Csr};
+use x509::{Certificate, Csr, usage::KeyUsage};
 
 use crate::{
     AttributeType, CaError, CaProfile, LeafProfile, Sans, SigningKey, Subject,
@@ -90,8 +90,7 @@ impl Authority {
     /// Reads an authority: the certificate for the key, and its issuers, in any order. The root may be missing.
     ///
     /// # Errors
-    /// [`CaError::Certificates`], [`CaError::UnusableKey`], [`CaError::KeyMismatch`], [`CaError::NotACa`] or
-    /// [`CaError::UnrelatedCertificate`].
+    /// [`CaError::Certificates`], [`CaError::UnusableKey`], and those of [`Authority::from_certificates`].
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, CaError> {
         let certificates = x509::bundle::read_certificates(certificates)?;
         Self::from_certificates(certificates, SigningKey::from_pem(key)?)
@@ -100,13 +99,18 @@ impl Authority {
     /// As [`Authority::from_pem`], with what was read already.
     ///
     /// # Errors
-    /// [`CaError::KeyMismatch`], [`CaError::NotACa`] or [`CaError::UnrelatedCertificate`].
+    /// [`CaError::KeyMismatch`], [`CaError::NotACa`], [`CaError::MayNotSign`] or
+    /// [`CaError::UnrelatedCertificate`].
     pub fn from_certificates(mut certificates: Vec<Certificate>, key: SigningKey) -> Result<Self, CaError> {
         let found = certificates.iter().position(|certificate| certificate.has_key(key.spki_der()));
         let own = found.ok_or(CaError::KeyMismatch { certificates: certificates.len() })?;
         let mut current = certificates.remove(own);
         if !current.is_ca() {
             return Err(CaError::NotACa { subject: current.subject().to_string() });
+        }
+        let usages = current.usages();
+        if usages.restricts_key_usage() && !usages.has(KeyUsage::CertSign) {
+            return Err(CaError::MayNotSign { subject: current.subject().to_string() });
         }
         let mut chain = vec![current.clone()];
         while !current.is_self_issued() {

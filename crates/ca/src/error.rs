@@ -25,9 +25,15 @@ pub enum CaError {
         /// How many were looked at.
         certificates: usize,
     },
-    /// The certificate for the key may not sign certificates.
+    /// The certificate for the key is none of a CA.
     #[error("the certificate of {subject} is not a CA certificate (basic constraints CA:TRUE is missing)")]
     NotACa {
+        /// The subject of the certificate.
+        subject: String,
+    },
+    /// The certificate for the key is a CA's, but its key usages leave out signing certificates.
+    #[error("the certificate of {subject} may not sign certificates (key usage keyCertSign is missing)")]
+    MayNotSign {
         /// The subject of the certificate.
         subject: String,
     },

@@ -209,6 +209,27 @@ fn an_authority_is_read_in_any_order_and_only_with_its_own_parts() {
 }
 
 #[test]
+fn a_ca_that_may_not_sign_certificates_is_refused() {
+    let root = Authority::self_signed(
+        SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap(),
+        &ca_profile("Root", None),
+    )
+    .unwrap();
+    let key = SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let profile = LeafProfile { is_ca: true, ..leaf_profile() };
+    // keyCertSign and cRLSign; cRLSign alone.
+    for (bits, allowed) in [([0x03, 0x02, 0x01, 0x06], true), ([0x03, 0x02, 0x01, 0x02], false)] {
+        let usage = Extra { oid: "2.5.29.15".to_owned(), critical: true, value: bits.to_vec() };
+        let request = request(&key, "sub");
+        let certificate = root.issue_for(&ca::Requested::from(&request), &profile, vec![usage]).unwrap();
+        let pem = certificate.to_pem();
+        let read = Authority::from_pem(pem.as_bytes(), key.to_pkcs8_pem().unwrap().as_bytes());
+        let refused = matches!(read, Err(ca::CaError::MayNotSign { .. }));
+        assert_eq!((read.is_ok(), refused), (allowed, !allowed));
+    }
+}
+
+#[test]
 fn a_request_that_its_key_did_not_sign_gets_nothing() {
     let root = Authority::self_signed(
         SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap(),
