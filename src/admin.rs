@@ -153,16 +153,7 @@ pub struct Gate {
 impl Gate {
     /// The thing is there.
     pub fn open(&self) {
-        self.set(true);
-    }
-
-    /// The thing is gone again.
-    pub fn close(&self) {
-        self.set(false);
-    }
-
-    fn set(&self, open: bool) {
-        self.readiness.gates().insert(self.name, open);
+        self.readiness.gates().insert(self.name, true);
         self.readiness.0.changed.notify_waiters();
     }
 }
@@ -382,8 +373,6 @@ mod tests {
             parts(&fetch(running.health, "/readyz").await),
             ("200", "[+]caches ok\n[+]leader election ok\nready\n")
         );
-        caches.close();
-        assert_eq!(parts(&fetch(running.health, "/readyz").await).0, "503");
     }
 
     #[tokio::test]

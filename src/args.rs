@@ -7,14 +7,14 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser as _};
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use kube::CustomResourceExt as _;
 
 use crate::admin::BindAddress;
 use crate::api::{ExternalClusterIssuer, ExternalIssuer, GoDuration};
-use crate::lease::Timing;
+use crate::lease::{LEASE_NAME, Timing};
 use crate::telemetry::{self, LogFormat};
 
 /// What the process was asked to do.
@@ -56,6 +56,8 @@ pub struct Config {
 pub struct LeaderElection {
     /// The Lease's namespace.
     pub namespace: String,
+    /// The Lease's name.
+    pub name: String,
     /// Its durations.
     pub timing: Timing,
 }
@@ -154,6 +156,10 @@ struct RunFlags {
     #[arg(long, value_name = "NAMESPACE", value_parser = optional_namespace)]
     leader_election_namespace: Option<Namespace>,
 
+    /// The Lease's name; two deployments that share a namespace need one each, and the right to it
+    #[arg(long, value_name = "NAME", default_value = LEASE_NAME, value_parser = NonEmptyStringValueParser::new())]
+    leader_elect_resource_name: String,
+
     /// How long the others wait for a leader that fell silent
     #[arg(long, value_name = "DURATION", default_value_t = GoDuration(Timing::DEFAULT.lease_duration()))]
     leader_elect_lease_duration: GoDuration,
@@ -170,7 +176,7 @@ struct RunFlags {
     #[arg(long, value_name = "NAMESPACE", default_value = "external-issuer-system", value_parser = namespace)]
     cluster_resource_namespace: String,
 
-    /// Serve only this namespace's CertificateRequests [default: all]
+    /// Serve only this namespace's requests, and no cluster issuer [default: all]
     #[arg(long, value_name = "NAMESPACE", value_parser = optional_namespace)]
     watch_namespace: Option<Namespace>,
 
@@ -214,8 +220,11 @@ impl RunFlags {
             .and_then(|namespace| namespace.0)
             .or_else(|| read_namespace(pod_namespace))
             .unwrap_or_else(|| self.cluster_resource_namespace.clone());
-        let leader_election =
-            self.leader_elect.then_some(LeaderElection { namespace: election_namespace, timing });
+        let leader_election = self.leader_elect.then_some(LeaderElection {
+            namespace: election_namespace,
+            name: self.leader_elect_resource_name,
+            timing,
+        });
         Ok(Config {
             metrics_address: self.metrics_bind_address.0,
             health_address: self.health_probe_bind_address.0,
@@ -318,7 +327,11 @@ mod tests {
     }
 
     fn elected(namespace: &str) -> LeaderElection {
-        LeaderElection { namespace: namespace.to_owned(), timing: Timing::DEFAULT }
+        LeaderElection {
+            namespace: namespace.to_owned(),
+            name: LEASE_NAME.to_owned(),
+            timing: Timing::DEFAULT,
+        }
     }
 
     #[test]
@@ -335,6 +348,16 @@ mod tests {
             (&["--leader-elect"], Config { leader_election: election(), ..defaults() }),
             (&["--leader-elect=true"], Config { leader_election: election(), ..defaults() }),
             (&["--leader-elect", "--events"], Config { leader_election: election(), ..defaults() }),
+            (
+                &["--leader-elect", "--leader-elect-resource-name", "team-a"],
+                Config {
+                    leader_election: Some(LeaderElection {
+                        name: "team-a".to_owned(),
+                        ..elected("external-issuer-system")
+                    }),
+                    ..defaults()
+                },
+            ),
             (&["--leader-elect=false"], defaults()),
             (&["--leader-elect", "--leader-elect=false"], defaults()),
             (

@@ -116,9 +116,9 @@ impl Metrics {
         self.issuers.with(issuer, |of| of.retries.inc());
     }
 
-    /// A certificate was issued that another one, already issued for the same request, made superfluous.
-    pub fn duplicate_issued(&self, issuer: &IssuerKey) {
-        self.issuers.with(issuer, |of| of.duplicates.inc());
+    /// A certificate was issued that no request was left for, or that was rejected.
+    pub fn certificate_unused(&self, issuer: &IssuerKey) {
+        self.issuers.with(issuer, |of| of.unused.inc());
     }
 
     /// The issuer's `Ready` condition was judged.
@@ -137,7 +137,7 @@ impl Metrics {
         self.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
     }
 
-    /// A status patch was sent: `ok`, `conflict`, `gone`, `error`.
+    /// A status patch was sent: `written`, `conflict`, `gone`, `refused`, `failed`.
     pub fn status_write(&self, result: &'static str) {
         self.status_writes.get_or_create(&[("result", result)]).inc();
     }
@@ -153,11 +153,8 @@ impl Metrics {
     }
 }
 
-/// From a mock CA's millisecond to a PKI where a person approves within the working day.
-const ISSUANCE_BUCKETS: [f64; 19] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
-    7200.0, 43200.0,
-];
+/// From the whole second that an approval is dated in to a PKI where a person approves within the working day.
+const ISSUANCE_BUCKETS: [f64; 10] = [1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 43200.0];
 
 /// The longest call is bounded by an issuer's `requestTimeout`, 30 s unless set.
 const PKI_CALL_BUCKETS: [f64; 15] =
@@ -171,7 +168,7 @@ struct Issuer {
     pki_calls: BTreeMap<(&'static str, &'static str), Counter>,
     pki_call_duration: BTreeMap<&'static str, Histogram>,
     retries: Counter,
-    duplicates: Counter,
+    unused: Counter,
     ready: Option<bool>,
 }
 
@@ -183,7 +180,7 @@ impl Default for Issuer {
             pki_calls: BTreeMap::new(),
             pki_call_duration: BTreeMap::new(),
             retries: Counter::default(),
-            duplicates: Counter::default(),
+            unused: Counter::default(),
             ready: None,
         }
     }
@@ -252,9 +249,9 @@ impl Collector for Issuers {
         for (key, of) in &*issuers {
             put(&mut family, &labels(key, []), &of.retries)?;
         }
-        let mut family = start(&mut encoder, "duplicates_issued", DUPLICATES_HELP, MetricType::Counter)?;
+        let mut family = start(&mut encoder, "certificates_unused", UNUSED_HELP, MetricType::Counter)?;
         for (key, of) in &*issuers {
-            put(&mut family, &labels(key, []), &of.duplicates)?;
+            put(&mut family, &labels(key, []), &of.unused)?;
         }
         let mut family = start(&mut encoder, "issuer_ready", READY_HELP, MetricType::Gauge)?;
         for (key, of) in &*issuers {
@@ -267,11 +264,11 @@ impl Collector for Issuers {
 }
 
 const CONCLUDED_HELP: &str = "CertificateRequests that reached their end, by outcome.";
-const ISSUANCE_HELP: &str = "Time from a request's approval to its certificate.";
+const ISSUANCE_HELP: &str = "Time from a request's approval to its certificate; the approval's is in whole seconds, of its approver's clock.";
 const PKI_CALLS_HELP: &str = "Calls to the PKI, by operation and result.";
 const PKI_CALL_HELP: &str = "Time that calls to the PKI took, by operation.";
 const RETRIES_HELP: &str = "Requests put off after an error, to be tried again.";
-const DUPLICATES_HELP: &str = "Certificates issued though another was already issued for the same request.";
+const UNUSED_HELP: &str = "Certificates that the PKI issued for nothing: the request was gone, finished or denied, or the certificate was rejected.";
 const READY_HELP: &str = "1 while the issuer is Ready, else 0.";
 
 fn start<'a>(
@@ -304,9 +301,9 @@ mod tests {
     fn count_all(metrics: &Metrics, key: &IssuerKey) {
         metrics.request_concluded(key, "issued");
         metrics.approved_to_ready(key, Duration::from_millis(20));
-        metrics.pki_call(key, "sign", "ok", Duration::from_millis(7));
+        metrics.pki_call(key, "submit", "issued", Duration::from_millis(7));
         metrics.retry(key);
-        metrics.duplicate_issued(key);
+        metrics.certificate_unused(key);
         metrics.issuer_ready(key, true);
     }
 
@@ -314,7 +311,7 @@ mod tests {
     fn every_metric_with_its_type_and_help() {
         let metrics = Metrics::new();
         count_all(&metrics, &issuer("corp"));
-        metrics.status_write("ok");
+        metrics.status_write("written");
         let described: Vec<String> =
             metrics.encode().lines().filter(|line| line.starts_with("# ")).map(str::to_owned).collect();
         insta::assert_snapshot!(described.join("\n"));
@@ -345,11 +342,11 @@ mod tests {
     #[test]
     fn a_forgotten_issuer_leaves_no_series_and_others_stay() {
         let metrics = Metrics::new();
-        count_all(&metrics, &issuer("gone"));
+        count_all(&metrics, &issuer("deleted"));
         count_all(&metrics, &issuer("stays"));
-        metrics.forget_issuer(&issuer("gone"));
+        metrics.forget_issuer(&issuer("deleted"));
         let text = metrics.encode();
-        assert!(!text.contains("gone") && text.contains("stays"), "{text}");
+        assert!(!text.contains("deleted") && text.contains("stays"), "{text}");
     }
 
     #[test]

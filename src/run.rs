@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{Admin, BindError, Readiness};
 use crate::args::Config;
 use crate::clock::{SharedClock, SystemClock};
+use crate::controller::answer::Answers;
 use crate::controller::events::Events;
 use crate::controller::issuer::IssuerReconciler;
 use crate::controller::issuers::Issuers;
@@ -30,7 +31,7 @@ use crate::controller::request::RequestReconciler;
 use crate::controller::status::StatusWriter;
 use crate::controller::store::{Requests, Serves};
 use crate::controller::watch::{self, IssuerWatch};
-use crate::lease::{self, Elector, LEASE_NAME, Leadership, Settings};
+use crate::lease::{self, Elector, Leadership, Settings};
 use crate::metrics::Metrics;
 use crate::signer::registry::Registry;
 
@@ -132,7 +133,7 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
         Some(election) => {
             let settings = Settings {
                 namespace: election.namespace,
-                name: LEASE_NAME.to_owned(),
+                name: election.name,
                 identity: identity.clone(),
                 timing: election.timing,
             };
@@ -171,6 +172,7 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
         issuers: issuer_queue.clone(),
         leadership: leadership.clone(),
         metrics: Arc::clone(&metrics),
+        answers: Answers::default(),
     };
     let issuer_reconciler = IssuerReconciler {
         issuers: Arc::clone(&issuers),
@@ -209,32 +211,43 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     watching.spawn(async move { watches.namespaced(client, watch_namespace.as_deref(), issuer_gate).await });
 
     // A request that is decided before its issuer was listed would be told that there is none.
-    tokio::select! {
-        () = async { leadership.acquired().await; readiness.ready().await } => {}
-        () = stop.cancelled() => {}
-    }
-    metrics.leader(leadership.is_leader());
+    let leads = tokio::select! {
+        () = async { leadership.acquired().await; readiness.ready().await } => true,
+        () = stop.cancelled() => false,
+    };
+    metrics.leader(leads);
     let lost = leadership.lost();
     let work = {
         let stop = stop.clone();
         async move {
             let observe = move |waiting, in_flight| metrics.queue(waiting, in_flight);
-            let request_work = request_work.run(max_concurrent_requests, stop.clone(), observe, move |key| {
-                request_reconciler.clone().reconcile(key)
-            });
+            let issuers = Arc::clone(&issuer_reconciler.issuers);
+            let requests = Arc::clone(&request_reconciler.load.requests);
             let issuer_work = issuer_work.run(
                 ISSUERS_AT_ONCE,
-                stop,
+                stop.clone(),
                 |_, _| (),
+                || issuers.keys(),
                 move |key| issuer_reconciler.clone().reconcile(key),
+            );
+            let request_work = request_work.run(
+                max_concurrent_requests,
+                stop,
+                observe,
+                || requests.begin(),
+                move |key| request_reconciler.clone().reconcile(key),
             );
             tokio::join!(request_work, issuer_work);
         }
     };
-    let ended = tokio::select! {
-        biased;
-        () = lost => Err(RunError::LeadershipLost),
-        () = within_grace(&stop, work) => Ok(()),
+    let ended = if leads {
+        tokio::select! {
+            biased;
+            () = lost => Err(RunError::LeadershipLost),
+            () = within_grace(&stop, work) => Ok(()),
+        }
+    } else {
+        Ok(())
     };
     watching.shutdown().await;
     if let Some(task) = writer_task {

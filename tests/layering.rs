@@ -146,6 +146,7 @@ fn rules() -> Vec<Rule> {
                 "the one writer of status writes what was decided and decides nothing",
             )
         },
+        Rule { not: &["std::time::Instant"], ..rule("src", "tokio's Instant can be turned by a test") },
         Rule {
             own: Some(&["crate::lease"]),
             // Not tokio: its `Instant` is the type that the elector measures with.
@@ -452,6 +453,7 @@ fn a_line_that_crosses_a_layer_is_found() {
             Some("crate::decide::decide"),
         ),
         ("src/run.rs", "    let pki = mock_pki::start();", Some("mock_pki")),
+        ("src/controller/request.rs", "use std::time::{Duration, Instant};", Some("std::time::Instant")),
         ("e2e/src/scenario/late.rs", "use crate::{arm::Local, world::World};", Some("crate::arm::Local")),
         ("mock-pki/src/vault.rs", "use external_issuer::signer;", Some("external_issuer::signer")),
     ];

@@ -70,7 +70,7 @@ pub struct IssuerSpec {
     /// How often a PKI that answered "pending" is asked again. Default 30s, at least 1s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_interval: Option<GoDuration>,
-    /// The bound on one HTTP call to the PKI. Default 30s.
+    /// The bound on one HTTP call to the PKI. Default 30s, at least 1s, at most 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<GoDuration>,
     /// How often the PKI's health and the credentials are checked again. Default 1m, at least 1s.
@@ -244,10 +244,11 @@ pub struct IssuerStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// SHA-256 (hex) of the configuration in force: of the text in the ConfigMap, or of the mock CA's options.
+    /// Absent while there is none that could be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_hash: Option<String>,
     /// When the PKI's health was last checked, to the second; written when the answer changes, and otherwise
-    /// every few checks.
+    /// at most once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "seconds")]
     #[schemars(schema_with = "date_time")]
     pub last_health_check_time: Option<Timestamp>,

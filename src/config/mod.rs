@@ -87,6 +87,9 @@ impl Patience {
     const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
     /// One cheap call a minute shows an outage before most requests meet it.
     const HEALTH_CHECK_INTERVAL: Duration = Duration::from_mins(1);
+    /// The longest bound on a call: a PKI that is silent for longer holds a place among the calls at once that
+    /// other issuers need.
+    const LONGEST_REQUEST: Duration = Duration::from_mins(5);
     /// The least interval: below a second a typing error would become a flood.
     const LEAST: Duration = Duration::from_secs(1);
 
@@ -98,7 +101,8 @@ impl Patience {
         Self {
             max_retry: or(spec.max_retry_duration, default.max_retry),
             poll_interval: or(spec.poll_interval, default.poll_interval).max(Self::LEAST),
-            request_timeout: or(spec.request_timeout, default.request_timeout).max(Self::LEAST),
+            request_timeout: or(spec.request_timeout, default.request_timeout)
+                .clamp(Self::LEAST, Self::LONGEST_REQUEST),
             health_check_interval: or(spec.health_check_interval, default.health_check_interval)
                 .max(Self::LEAST),
         }

@@ -1,7 +1,8 @@
 //! Kubernetes events: one for each transition, off the path of signing.
 //!
-//! An event that cannot be written is lost, counted and nothing else: it never holds up or fails a request. No
-//! two are ever merged, since one is only made when a status moves; so `create` is the one permission needed.
+//! An event that cannot be written is lost, counted and nothing else: it never holds up or fails a request. One
+//! is made when what a status says changes, and once by each process for a request that nobody approves; none is
+//! ever merged with another, so `create` is the one permission needed.
 
 use std::sync::Arc;
 
@@ -127,7 +128,7 @@ fn event(regarding: ObjectReference, action: &str, notice: &Notice, now: Timesta
             // A name of an object may be as long as a name can be.
             name: Some(format!(
                 "{}.{:x}",
-                name.get(..name.floor_char_boundary(200)).unwrap_or_default(),
+                name.get(..name.floor_char_boundary(200)).unwrap_or_default().trim_end_matches(['.', '-']),
                 now.as_nanosecond()
             )),
             namespace: Some(regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),

@@ -1,7 +1,9 @@
 //! The check of an issuer, carried out: references read, signer made, PKI asked, status written, requests woken.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::events::Events;
 use super::issuers::{Issuer, Issuers, Standing};
@@ -51,6 +53,8 @@ pub struct IssuerReconciler {
 
 /// After a status that could not be written.
 const API_RETRY: Duration = Duration::from_secs(5);
+/// After one that met a newer state of the object: the watch brings it within this.
+const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 /// A check makes a few calls, a login among them.
 const CALLS_PER_CHECK: u32 = 4;
 
@@ -96,14 +100,17 @@ impl IssuerReconciler {
         });
         self.metrics.issuer_ready(&key, conclusion.ready);
         self.issuers.checked(&key, &issuer.uid, new);
-        self.write(&issuer, &conclusion).await;
+        let write_again = self.write(&issuer, &conclusion).await;
         if wake {
             for request in self.requests.release(&key) {
                 self.request_queue.now(request);
             }
         }
-        if let Some(at) = conclusion.check_again {
-            self.queue.after(key, Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        let check_again =
+            conclusion.check_again.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        // A key has one time to come back, and a later one replaces an earlier one.
+        if let Some(wait) = write_again.into_iter().chain(check_again).min() {
+            self.queue.after(key, wait);
         }
     }
 
@@ -146,13 +153,10 @@ impl IssuerReconciler {
     ) -> Result<Arc<dyn Signer>, Unready> {
         let built = match &recipe.ingredients {
             Ingredients::Pki { config, credential } => {
-                let credential =
-                    credential.as_deref().map(SecretText::from_bytes).transpose().map_err(|problem| {
-                        Unready {
-                            reason: "CredentialUnusable",
-                            message: format!("the credential in the Secret of spec.authSecretRef {problem}"),
-                        }
-                    })?;
+                let credential = SecretText::from_bytes(credential).map_err(|problem| Unready {
+                    reason: "CredentialUnusable",
+                    message: format!("the credential in the Secret of spec.authSecretRef {problem}"),
+                })?;
                 self.registry.pki(config, credential, patience)
             }
             Ingredients::MockCa { spec, ca } => {
@@ -178,21 +182,23 @@ impl IssuerReconciler {
         health
     }
 
-    async fn write(&self, issuer: &Issuer, conclusion: &IssuerConclusion) {
-        let Some(status) = &conclusion.write else { return };
+    /// Writes what the check came to. Returns when to check again if that did not succeed.
+    async fn write(&self, issuer: &Issuer, conclusion: &IssuerConclusion) -> Option<Duration> {
+        let status = conclusion.write.as_ref()?;
         match self.status.issuer(issuer, status).await {
             Ok(written) => {
                 self.issuers.written(written);
                 if conclusion.changed {
                     self.tell(issuer, conclusion, status);
                 }
+                None
             }
             // The watch brings what changed; if it was not the spec, the check is repeated soon.
-            Err(WriteError::Conflict) => self.queue.after(issuer.key.clone(), Duration::from_secs(1)),
-            Err(WriteError::Gone) => {}
+            Err(WriteError::Conflict) => Some(AFTER_CONFLICT),
+            Err(WriteError::Gone) => None,
             Err(WriteError::Refused(error) | WriteError::Failed(error)) => {
                 tracing::warn!(issuer = %issuer.key, %error, "the issuer's status could not be written; trying again");
-                self.queue.after(issuer.key.clone(), API_RETRY);
+                Some(API_RETRY)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::version;
 use crate::api::{ExternalClusterIssuer, ExternalIssuer, IssuerKey, IssuerKind, IssuerSpec, IssuerStatus};
 use crate::decide::issuer::Recipe;
 use crate::decide::{IssuerView, Terms};
@@ -129,6 +130,12 @@ impl Issuers {
         }
         match inner.entries.get_mut(&key) {
             Some(entry) if entry.issuer.uid == issuer.uid => {
+                if version::is_older(
+                    issuer.resource_version.as_deref(),
+                    entry.issuer.resource_version.as_deref(),
+                ) {
+                    return false;
+                }
                 let new_spec = entry.issuer.generation != issuer.generation;
                 entry.issuer = Arc::new(issuer);
                 new_spec
@@ -138,6 +145,18 @@ impl Issuers {
                 true
             }
         }
+    }
+
+    /// Whether there is such an issuer.
+    #[must_use]
+    pub fn is_known(&self, key: &IssuerKey) -> bool {
+        self.inner().entries.contains_key(key)
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn keys(&self) -> Vec<IssuerKey> {
+        self.inner().entries.keys().cloned().collect()
     }
 
     /// The issuer is gone.

@@ -8,6 +8,7 @@
 //! * `request.rs`, `issuer.rs`: a decision, carried out.
 //! * `status.rs`: the only writer of status. `events.rs`: the events beside it.
 
+pub mod answer;
 pub mod events;
 pub mod issuer;
 pub mod issuers;
@@ -17,6 +18,7 @@ pub mod references;
 pub mod request;
 pub mod status;
 pub mod store;
+mod version;
 pub mod watch;
 
 /// The field manager of everything we apply, and the reporting controller of our events.

@@ -4,12 +4,15 @@
 //! * A key can be put off to a time; adding it now runs it now, and a later time replaces an earlier one.
 //! * At most so many keys are worked on at once.
 //! * A panic ends its own task alone; its key runs again a minute later.
+//! * Until the work begins nothing is kept: a standby does not gather the keys of weeks.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Display;
 use std::future::Future;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -26,17 +29,23 @@ const LONGEST: Duration = Duration::from_hours(168);
 
 /// Adds keys to a queue. Cheap to clone.
 #[derive(Debug)]
-pub struct Queue<K>(mpsc::UnboundedSender<Command<K>>);
+pub struct Queue<K> {
+    sender: mpsc::UnboundedSender<Command<K>>,
+    open: Arc<AtomicBool>,
+}
 
 impl<K> Clone for Queue<K> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { sender: self.sender.clone(), open: Arc::clone(&self.open) }
     }
 }
 
 /// The other end of a queue, for [`Work::run`].
 #[derive(Debug)]
-pub struct Work<K>(mpsc::UnboundedReceiver<Command<K>>);
+pub struct Work<K> {
+    receiver: mpsc::UnboundedReceiver<Command<K>>,
+    open: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 enum Command<K> {
@@ -48,27 +57,57 @@ enum Command<K> {
 #[must_use]
 pub fn queue<K>() -> (Queue<K>, Work<K>) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Queue(sender), Work(receiver))
+    let open = Arc::new(AtomicBool::new(false));
+    (Queue { sender, open: Arc::clone(&open) }, Work { receiver, open })
 }
 
 impl<K> Queue<K> {
     /// Work on the key as soon as possible.
     pub fn now(&self, key: K) {
-        // If the other end is gone the process is going down.
-        let _ = self.0.send(Command::Now(key));
+        self.send(Command::Now(key));
     }
 
     /// Work on the key after `delay`.
     pub fn after(&self, key: K, delay: Duration) {
-        let _ = self.0.send(Command::At(key, Instant::now() + delay.min(LONGEST)));
+        self.send(Command::At(key, Instant::now() + delay.min(LONGEST)));
+    }
+
+    fn send(&self, command: Command<K>) {
+        if self.open.load(Ordering::SeqCst) {
+            // If the other end is gone the process is going down.
+            let _ = self.sender.send(command);
+        }
     }
 }
 
 impl<K: Clone + Eq + Hash + Display + Send + 'static> Work<K> {
     /// Works until `shutdown`, then waits until the tasks in flight have ended. `observe` is told the number of
-    /// waiting keys and of tasks in flight whenever they change.
-    pub async fn run<F, W>(
+    /// keys that wait for their turn (not those put off) and of tasks in flight whenever they change.
+    ///
+    /// From this call on (not from the first poll) keys are kept; `all` then names those there are already.
+    pub fn run<F, W>(
+        self,
+        at_once: NonZeroUsize,
+        shutdown: CancellationToken,
+        observe: impl Fn(usize, usize) + Send,
+        all: impl FnOnce() -> Vec<K>,
+        work: F,
+    ) -> impl Future<Output = ()> + Send
+    where
+        F: Fn(K) -> W + Send,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        self.open.store(true, Ordering::SeqCst);
+        let mut state: State<K> = State::default();
+        for key in all() {
+            state.add(key);
+        }
+        self.work(state, at_once, shutdown, observe, work)
+    }
+
+    async fn work<F, W>(
         mut self,
+        mut state: State<K>,
         at_once: NonZeroUsize,
         shutdown: CancellationToken,
         observe: impl Fn(usize, usize) + Send,
@@ -77,7 +116,6 @@ impl<K: Clone + Eq + Hash + Display + Send + 'static> Work<K> {
         F: Fn(K) -> W + Send,
         W: Future<Output = ()> + Send + 'static,
     {
-        let mut state: State<K> = State::default();
         let mut running: JoinSet<()> = JoinSet::new();
         let mut keys: HashMap<tokio::task::Id, K> = HashMap::new();
         loop {
@@ -98,13 +136,14 @@ impl<K: Clone + Eq + Hash + Display + Send + 'static> Work<K> {
                     if let Some(key) = keys.remove(&id) {
                         if panicked {
                             tracing::error!(%key, "a task panicked; this is a bug, please report it");
+                            state.forget_additions(&key);
                             state.put_off(key.clone(), Instant::now() + AFTER_PANIC);
                         }
                         state.end(&key);
                     }
                 }
                 Some(key) = state.delayed.next(), if !state.delayed.is_empty() => state.due(key.into_inner()),
-                command = self.0.recv() => match command {
+                command = self.receiver.recv() => match command {
                     Some(Command::Now(key)) => state.add(key),
                     Some(Command::At(key, at)) => state.put_off(key, at),
                     None => break,
@@ -139,7 +178,7 @@ impl<K> Default for State<K> {
 
 impl<K: Clone + Eq + Hash> State<K> {
     fn waiting(&self) -> usize {
-        self.ready.len() + self.delays.len()
+        self.ready.len()
     }
 
     fn add(&mut self, key: K) {
@@ -175,6 +214,12 @@ impl<K: Clone + Eq + Hash> State<K> {
         Some(key)
     }
 
+    fn forget_additions(&mut self, key: &K) {
+        if let Some(again) = self.in_flight.get_mut(key) {
+            *again = false;
+        }
+    }
+
     fn end(&mut self, key: &K) {
         if self.in_flight.remove(key) == Some(true) {
             self.add(key.clone());
@@ -184,8 +229,7 @@ impl<K: Clone + Eq + Hash> State<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use tokio::sync::{Semaphore, mpsc::unbounded_channel};
 
@@ -205,6 +249,7 @@ mod tests {
                 FOUR,
                 shutdown,
                 |_, _| (),
+                Vec::new,
                 move |key| {
                     let (gate, started) = (Arc::clone(&gate), started.clone());
                     async move {
@@ -238,6 +283,7 @@ mod tests {
             FOUR,
             shutdown.clone(),
             |_, _| (),
+            Vec::new,
             move |key| {
                 let started = started.clone();
                 async move { started.send((key, begin.elapsed().as_secs())).unwrap() }
@@ -266,6 +312,7 @@ mod tests {
                 FOUR,
                 shutdown.clone(),
                 |_, _| (),
+                Vec::new,
                 move |_| {
                     let (now, most, done) = (Arc::clone(&now), Arc::clone(&most), done.clone());
                     async move {
@@ -298,6 +345,7 @@ mod tests {
             FOUR,
             shutdown.clone(),
             |_, _| (),
+            Vec::new,
             move |key| {
                 let started = started.clone();
                 async move {
@@ -313,5 +361,31 @@ mod tests {
         assert_eq!(starts.recv().await, Some((1, AFTER_PANIC.as_secs())));
         shutdown.cancel();
         task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn before_the_work_begins_nothing_is_kept() {
+        let (queue, work) = queue::<u32>();
+        let (started, mut starts) = unbounded_channel();
+        (0..1000).for_each(|key| queue.now(key));
+        assert!(work.receiver.is_empty());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(work.run(
+            FOUR,
+            shutdown.clone(),
+            |_, _| (),
+            || vec![1, 2],
+            move |key| {
+                let started = started.clone();
+                async move { started.send(key).unwrap() }
+            },
+        ));
+        queue.now(3);
+        for key in 1..=3 {
+            assert_eq!(starts.recv().await, Some(key));
+        }
+        shutdown.cancel();
+        task.await.unwrap();
+        assert!(starts.try_recv().is_err());
     }
 }

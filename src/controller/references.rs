@@ -104,11 +104,17 @@ impl References {
             let content = match state {
                 Ok(Some(object)) => Content::Present(Arc::new(data(object))),
                 Ok(None) => Content::Absent,
-                Err(error) => match unreadable(&error, reference) {
-                    Some(why) => Content::Unreadable(why),
-                    // A watch that broke is made anew by itself; what was read is still the best we know.
-                    None => continue,
-                },
+                Err(error) => {
+                    tracing::warn!(%reference, %error, "a referred object cannot be read at present; trying again");
+                    match unreadable(&error, reference) {
+                        Some(why) => Content::Unreadable(why),
+                        None if self.content(reference) == Content::Loading => {
+                            Content::Unreadable(format!("it cannot be read at present: {error}"))
+                        }
+                        // A watch that broke is made anew by itself; what was read is still the best we know.
+                        None => continue,
+                    }
+                }
             };
             self.update(reference, content);
         }
@@ -141,7 +147,7 @@ fn unreadable(error: &watcher::Error, reference: &Reference) -> Option<String> {
     };
     (status.code == 403).then(|| {
         format!(
-            "the controller has no permission; grant its ServiceAccount get, list and watch on {resource} \
+            "the controller has no permission; grant its ServiceAccount list and watch on {resource} \
              (resourceNames: [{}]) with a Role in namespace {}",
             reference.name, reference.namespace,
         )

@@ -1,11 +1,13 @@
 //! A decision about a request, carried out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{Api, Client};
+use tokio::time::Instant;
 
+use super::answer::{Answer, Answers};
 use super::events::Events;
 use super::load::Loader;
 use super::queue::Queue;
@@ -13,7 +15,7 @@ use super::status::{StatusWriter, WriteError};
 use super::store::RequestKey;
 use crate::api::certificate_request::APPROVED;
 use crate::api::{CertificateRequest, IssuerKey};
-use crate::decide::{Action, Conclusion, Next, Notice, StatusPatch, Step, conclude, decide, retry};
+use crate::decide::{Action, Next, Notice, StatusPatch, Step, decide};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::signer::{Outcome, Signer};
@@ -37,18 +39,21 @@ pub struct RequestReconciler {
     pub leadership: Leadership,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What the PKI answered and the API server has not taken yet.
+    pub answers: Answers,
 }
 
 /// After a read or write that the API server refused or did not answer.
-const API_RETRY: Duration = Duration::from_secs(5);
+pub(super) const API_RETRY: Duration = Duration::from_secs(5);
 /// A signer's call ends within a few request time-outs by itself; this is for one that does not.
 const CALLS_PER_SUBMISSION: u32 = 4;
-/// How often a result that the API server refuses outright is sent again.
-const REFUSALS: u32 = 5;
 
 impl RequestReconciler {
     /// Decides about a request and does it.
     pub async fn reconcile(self, key: RequestKey) {
+        if let Some(answer) = self.answers.take(&key) {
+            return self.bring_home(&key, answer).await;
+        }
         // Twice at most: a request that is to be signed is read live first, unless it is known to be the newest.
         for _ in 0..2 {
             let Some(loaded) = self.load.request(&key) else { return };
@@ -75,7 +80,7 @@ impl RequestReconciler {
                 }
                 Action::Sign(step) => {
                     let Some(signer) = loaded.signer else { return };
-                    self.sign(&key, &loaded.request, &step, signer.as_ref()).await;
+                    self.sign(&key, &loaded.request, step, signer.as_ref()).await;
                     return;
                 }
             }
@@ -85,33 +90,24 @@ impl RequestReconciler {
     /// Reads a request from the API server into the store, as the newest there is. Returns whether it is there;
     /// if that cannot be told now, the request comes back later.
     async fn read(&self, key: &RequestKey) -> bool {
-        self.fetch(key).await.unwrap_or_else(|| {
+        let fetched = self.fetch(key).await;
+        if fetched.is_none() {
             self.queue.after(key.clone(), API_RETRY);
-            false
-        })
-    }
-
-    /// The same for as long as it takes to tell.
-    async fn read_until_known(&self, key: &RequestKey) -> bool {
-        loop {
-            match self.fetch(key).await {
-                Some(there) => return there,
-                None => tokio::time::sleep(API_RETRY).await,
-            }
         }
+        fetched.flatten().is_some()
     }
 
-    /// One read into the store: whether the request is there, `None` if the API server did not say.
-    async fn fetch(&self, key: &RequestKey) -> Option<bool> {
+    /// One read into the store: the request, `Some(None)` if it is gone, `None` if the API server did not say.
+    pub(super) async fn fetch(&self, key: &RequestKey) -> Option<Option<CertificateRequest>> {
         let api: Api<CertificateRequest> = Api::namespaced(self.client.clone(), &key.namespace);
         match api.get_opt(&key.name).await {
             Ok(Some(request)) => {
-                self.load.requests.read(key, request);
-                Some(true)
+                self.load.requests.read(key, request.clone());
+                Some(Some(request))
             }
             Ok(None) => {
                 self.load.requests.gone(key);
-                Some(false)
+                Some(None)
             }
             Err(error) => {
                 tracing::warn!(request = %key, %error, "the request could not be read; trying again");
@@ -131,11 +127,15 @@ impl RequestReconciler {
     ) {
         match self.status.request(judged, patch).await {
             Ok(written) => self.written(key, judged, written, patch, notice, None),
-            Err(WriteError::Conflict) => {
-                if self.read(key).await {
-                    self.queue.now(key.clone());
+            Err(WriteError::Conflict) => match self.fetch(key).await {
+                // It was written: only the answer was lost.
+                Some(Some(fresh)) if patch.is_already_in(&fresh) => {
+                    self.written(key, judged, fresh, patch, notice, None);
                 }
-            }
+                Some(Some(_)) => self.queue.now(key.clone()),
+                Some(None) => {}
+                None => self.queue.after(key.clone(), API_RETRY),
+            },
             Err(WriteError::Gone) => self.load.requests.gone(key),
             Err(WriteError::Refused(error) | WriteError::Failed(error)) => {
                 tracing::warn!(request = %key, %error, "the status could not be written; trying again");
@@ -144,7 +144,13 @@ impl RequestReconciler {
         }
     }
 
-    async fn sign(&self, key: &RequestKey, request: &CertificateRequest, step: &Step, signer: &dyn Signer) {
+    async fn sign(
+        &self,
+        key: &RequestKey,
+        request: &CertificateRequest,
+        step: Box<Step>,
+        signer: &dyn Signer,
+    ) {
         let Some(issuer) = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace) else { return };
         let began = Instant::now();
         let (operation, call) = match &step.handle {
@@ -163,69 +169,13 @@ impl RequestReconciler {
             retry_after: None,
         });
         let took = began.elapsed();
-        self.metrics.pki_call(&issuer, operation, outcome.as_str(), took);
-        self.conclude(key, &issuer, step, &outcome, took).await;
-    }
-
-    /// Brings an outcome home: concluded and written until it is there, or until the request is finished
-    /// without it. A certificate in hand is not given up for an API server that is away.
-    async fn conclude(
-        &self,
-        key: &RequestKey,
-        issuer: &IssuerKey,
-        step: &Step,
-        outcome: &Outcome,
-        took: Duration,
-    ) {
-        let mut refusals = 0;
-        let mut failures = 0;
-        loop {
-            let Some(loaded) = self.load.request(key) else { return self.lost(key, issuer, step, outcome) };
-            let Conclusion { write, next, suspect_issuer } = conclude(&loaded.snapshot(), step, outcome);
-            if let Some((patch, notice)) = write {
-                match self.status.request(&loaded.request, &patch).await {
-                    Ok(written) => self.written(key, &loaded.request, written, &patch, &notice, Some(took)),
-                    Err(WriteError::Conflict) => {
-                        if self.read_until_known(key).await {
-                            continue;
-                        }
-                        return self.lost(key, issuer, step, outcome);
-                    }
-                    Err(WriteError::Gone) => {
-                        self.load.requests.gone(key);
-                        return self.lost(key, issuer, step, outcome);
-                    }
-                    Err(WriteError::Refused(error)) if refusals < REFUSALS => {
-                        refusals += 1;
-                        tracing::error!(request = %key, %error, "the API server refused the status");
-                        tokio::time::sleep(API_RETRY).await;
-                        continue;
-                    }
-                    Err(WriteError::Refused(error)) => {
-                        tracing::error!(request = %key, %error, "the API server keeps refusing the status");
-                        self.queue.after(key.clone(), Duration::from_mins(5));
-                        return self.lost(key, issuer, step, outcome);
-                    }
-                    Err(WriteError::Failed(error)) => {
-                        tracing::warn!(request = %key, %error, "the PKI's answer could not be written; trying again");
-                        tokio::time::sleep(retry::delay(failures, loaded.jitter, None).min(API_RETRY * 6))
-                            .await;
-                        failures += 1;
-                        continue;
-                    }
-                }
-            } else if matches!(next, Next::Done) {
-                return self.lost(key, issuer, step, outcome);
-            }
-            if suspect_issuer {
-                self.issuers.now(issuer.clone());
-            }
-            self.schedule(key, &loaded.request, next, issuer, loaded.now);
-            return;
+        if self.load.issuers.is_known(&issuer) {
+            self.metrics.pki_call(&issuer, operation, outcome.as_str(), took);
         }
+        self.bring_home(key, Answer::new(issuer, step, outcome, took)).await;
     }
 
-    fn schedule(
+    pub(super) fn schedule(
         &self,
         key: &RequestKey,
         request: &CertificateRequest,
@@ -263,7 +213,7 @@ impl RequestReconciler {
     }
 
     /// A status was written: store, event, metrics, and the one line in the log.
-    fn written(
+    pub(super) fn written(
         &self,
         key: &RequestKey,
         judged: &CertificateRequest,
@@ -278,41 +228,34 @@ impl RequestReconciler {
             approved.and_then(|then| Duration::try_from(now.duration_since(then)).ok()).unwrap_or_default();
         self.load.requests.read(key, written);
         self.events.request(judged, "Sign", notice);
-        let reason = patch.ready_reason().to_owned();
-        if let Some(issuer) = IssuerKey::referred(&judged.spec.issuer_ref, &key.namespace) {
-            tracing::info!(
-                request = %key,
-                uid = judged.metadata.uid.as_deref().unwrap_or_default(),
-                %issuer,
-                reason,
-                note = notice.message,
-                pki_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-                since_approval_s = since_approval.as_secs(),
-                "the request's status moved"
-            );
-            match reason.as_str() {
-                "Issued" => {
-                    self.metrics.request_concluded(&issuer, "issued");
-                    self.metrics.approved_to_ready(&issuer, since_approval);
-                }
-                "Failed" => self.metrics.request_concluded(&issuer, "failed"),
-                "Denied" => self.metrics.request_concluded(&issuer, "denied"),
-                _ => {}
-            }
+        let Some(issuer) = IssuerKey::referred(&judged.spec.issuer_ref, &key.namespace) else { return };
+        let reason = patch.ready_reason();
+        tracing::info!(
+            request = %key,
+            uid = judged.metadata.uid.as_deref().unwrap_or_default(),
+            %issuer,
+            reason,
+            note = notice.message,
+            pki_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            since_approval_s = since_approval.as_secs(),
+            "the request's status moved"
+        );
+        // A request may name any issuer, one that does not exist too, and be denied: that is no label.
+        if !self.load.issuers.is_known(&issuer) {
+            return;
         }
-    }
-
-    /// An answer that found no request to land on. If it was a certificate, the PKI issued it for nothing.
-    fn lost(&self, key: &RequestKey, issuer: &IssuerKey, step: &Step, outcome: &Outcome) {
-        if let Outcome::Issued(answer) = outcome {
-            self.metrics.duplicate_issued(issuer);
-            let serial = answer.certificates.first().map(x509::Certificate::serial_hex).unwrap_or_default();
-            let uid = &step.order.request.uid;
-            tracing::warn!(request = %key, uid, serial, "a certificate was issued for a request that is gone or finished");
+        match reason {
+            "Issued" => {
+                self.metrics.request_concluded(&issuer, "issued");
+                self.metrics.approved_to_ready(&issuer, since_approval);
+            }
+            "Failed" => self.metrics.request_concluded(&issuer, "failed"),
+            "Denied" => self.metrics.request_concluded(&issuer, "denied"),
+            _ => {}
         }
     }
 }
 
-fn wait(now: Timestamp, until: Timestamp) -> Duration {
+pub(super) fn wait(now: Timestamp, until: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(now)).unwrap_or_default()
 }

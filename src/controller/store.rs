@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::version;
 use crate::api::{CertificateRequest, IssuerKey, IssuerKind};
 use crate::decide::Memory;
 use crate::decide::request::is_finished;
@@ -70,6 +71,14 @@ struct Inner {
     entries: HashMap<RequestKey, Entry>,
     /// The keys seen since the watch began to list anew.
     listed: Option<HashSet<RequestKey>>,
+    /// Whether this process led when the last list began.
+    listed_leading: bool,
+}
+
+impl Inner {
+    fn doubt(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.live = false);
+    }
 }
 
 impl Requests {
@@ -84,9 +93,27 @@ impl Requests {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The watch begins to list anew.
-    pub fn list_begins(&self) {
-        self.inner().listed = Some(HashSet::new());
+    /// The watch begins to list anew. `leading` says that this process leads: nobody else signs what the list
+    /// will name.
+    pub fn list_begins(&self, leading: bool) {
+        let mut inner = self.inner();
+        inner.listed = Some(HashSet::new());
+        inner.listed_leading = leading;
+        inner.doubt();
+    }
+
+    /// The watch broke: whatever it does not show again may be old.
+    pub fn watch_broke(&self) {
+        self.inner().doubt();
+    }
+
+    /// This process begins to work on all there is. What it listed before it led, another may have signed.
+    pub fn begin(&self) -> Vec<RequestKey> {
+        let mut inner = self.inner();
+        if !inner.listed_leading {
+            inner.doubt();
+        }
+        inner.entries.keys().cloned().collect()
     }
 
     /// The list is complete: what it did not name is gone.
@@ -97,11 +124,12 @@ impl Requests {
         }
     }
 
-    /// The watch showed a request. `live` says that it is known to be the newest. Returns the key if there may be
-    /// something to do.
-    pub fn seen(&self, mut request: CertificateRequest, live: bool) -> Option<RequestKey> {
+    /// The watch showed a request. Returns the key if there may be something to do.
+    pub fn seen(&self, mut request: CertificateRequest) -> Option<RequestKey> {
         let key = RequestKey::of(&request)?;
         let mut inner = self.inner();
+        // An event is the newest there is, and so is what a leader lists.
+        let live = inner.listed.is_none() || inner.listed_leading;
         if let Some(listed) = &mut inner.listed {
             listed.insert(key.clone());
         }
@@ -195,13 +223,8 @@ fn slim(request: &mut CertificateRequest) {
     metadata.owner_references = None;
 }
 
-/// Whether `one` is an older state of the same object than `other`. Resource versions of one resource are
-/// numbers that grow (KEP-5504); where they are not, nothing is known to be older.
 fn is_older(one: &CertificateRequest, other: &CertificateRequest) -> bool {
-    let version = |request: &CertificateRequest| {
-        request.metadata.resource_version.as_ref().and_then(|version| version.parse::<u64>().ok())
-    };
-    matches!((version(one), version(other)), (Some(one), Some(other)) if one < other)
+    version::is_older(one.metadata.resource_version.as_deref(), other.metadata.resource_version.as_deref())
 }
 
 #[cfg(test)]
@@ -228,12 +251,12 @@ mod tests {
     #[test]
     fn a_finished_or_foreign_request_costs_nothing() {
         let store = Requests::new(Serves::Both);
-        assert_eq!(store.seen(request("u", 1, "Pending"), true), Some(key()));
-        assert_eq!(store.seen(request("u", 2, "Issued"), true), None);
+        assert_eq!(store.seen(request("u", 1, "Pending")), Some(key()));
+        assert_eq!(store.seen(request("u", 2, "Issued")), None);
         assert!(store.entry(&key()).is_none());
         let mut foreign = request("u", 3, "Pending");
         foreign.spec.issuer_ref.group = "cert-manager.io".to_owned();
-        assert_eq!(store.seen(foreign, true), None);
+        assert_eq!(store.seen(foreign), None);
         assert!(store.inner().entries.is_empty());
     }
 
@@ -242,35 +265,35 @@ mod tests {
         let store = Requests::new(Serves::Namespaced);
         let mut cluster = request("u", 1, "Pending");
         cluster.spec.issuer_ref.kind = "ExternalClusterIssuer".to_owned();
-        assert_eq!(store.seen(cluster, true), None);
-        assert_eq!(store.seen(request("u", 2, "Pending"), true), Some(key()));
+        assert_eq!(store.seen(cluster), None);
+        assert_eq!(store.seen(request("u", 2, "Pending")), Some(key()));
     }
 
     #[test]
     fn an_event_that_was_on_its_way_does_not_wake_a_request_we_finished() {
         let store = Requests::new(Serves::Both);
-        store.seen(request("u", 1, "Pending"), true);
+        store.seen(request("u", 1, "Pending"));
         store.read(&key(), request("u", 3, "Issued"));
-        assert_eq!(store.seen(request("u", 2, "Pending"), true), None);
+        assert_eq!(store.seen(request("u", 2, "Pending")), None);
         assert!(store.entry(&key()).unwrap().concluded);
-        assert_eq!(store.seen(request("u", 3, "Issued"), true), None);
+        assert_eq!(store.seen(request("u", 3, "Issued")), None);
         assert!(store.entry(&key()).is_none());
     }
 
     #[test]
     fn time_does_not_run_backwards() {
         let store = Requests::new(Serves::Both);
-        store.seen(request("u", 5, "Pending"), true);
-        assert_eq!(store.seen(request("u", 4, ""), true), None);
+        store.seen(request("u", 5, "Pending"));
+        assert_eq!(store.seen(request("u", 4, "")), None);
         assert_eq!(store.entry(&key()).unwrap().request.metadata.resource_version.as_deref(), Some("5"));
     }
 
     #[test]
     fn a_name_used_again_is_a_new_request() {
         let store = Requests::new(Serves::Both);
-        store.seen(request("old", 5, "Pending"), true);
+        store.seen(request("old", 5, "Pending"));
         store.remember(&key(), "old", |memory| memory.failures = 3);
-        store.seen(request("new", 9, "Pending"), true);
+        store.seen(request("new", 9, "Pending"));
         assert_eq!(store.entry(&key()).unwrap().memory, Memory::default());
         store.remember(&key(), "old", |memory| memory.failures = 3);
         assert_eq!(store.entry(&key()).unwrap().memory.failures, 0);
@@ -279,12 +302,12 @@ mod tests {
     #[test]
     fn what_a_new_list_does_not_name_is_gone() {
         let store = Requests::new(Serves::Both);
-        store.seen(request("u", 5, "Pending"), true);
-        store.list_begins();
+        store.seen(request("u", 5, "Pending"));
+        store.list_begins(true);
         store.list_ends();
         assert!(store.entry(&key()).is_none());
-        store.list_begins();
-        store.seen(request("u", 5, "Pending"), false);
+        store.list_begins(false);
+        store.seen(request("u", 5, "Pending"));
         store.list_ends();
         assert!(!store.entry(&key()).unwrap().live, "a list of one who does not lead is not an event");
     }
@@ -292,7 +315,7 @@ mod tests {
     #[test]
     fn what_no_decision_looks_at_is_dropped() {
         let store = Requests::new(Serves::Both);
-        store.seen(request("u", 5, "Pending"), true);
+        store.seen(request("u", 5, "Pending"));
         let entry = store.entry(&key()).unwrap();
         assert_eq!((&entry.request.metadata.labels, &entry.request.metadata.managed_fields), (&None, &None));
     }

@@ -50,26 +50,21 @@ pub async fn requests(
         }
     };
     let _ = tokio::time::timeout(LEADERSHIP_FIRST, leadership.acquired()).await;
-    let mut led = false;
     let consistent = watcher::Config::default().page_size(PAGE);
-    follow(api, "certificaterequests.cert-manager.io", consistent, |event| match event {
-        Event::Init => {
-            led = leadership.is_leader();
-            requests.list_begins();
-        }
-        Event::InitApply(request) => wake(requests.seen(request, led)),
+    let handle = |event| match event {
+        Event::Init => requests.list_begins(leadership.is_leader()),
+        Event::InitApply(request) | Event::Apply(request) => wake(requests.seen(request)),
         Event::InitDone => {
             requests.list_ends();
             gate.open();
         }
-        Event::Apply(request) => wake(requests.seen(request, true)),
         Event::Delete(request) => {
             if let Some(key) = RequestKey::of(&request) {
                 requests.gone(&key);
             }
         }
-    })
-    .await;
+    };
+    follow(api, "certificaterequests.cert-manager.io", consistent, handle, || requests.watch_broke()).await;
 }
 
 /// What a change of an issuer touches.
@@ -109,7 +104,7 @@ impl IssuerWatch {
         Issuer: From<K>,
     {
         let cached = watcher::Config::default().streaming_lists();
-        follow(api, resource, cached, |event| match event {
+        let handle = |event: Event<K>| match event {
             Event::Init => self.issuers.list_begins(kind),
             Event::InitApply(issuer) | Event::Apply(issuer) => self.seen(issuer.into()),
             Event::InitDone => {
@@ -123,8 +118,8 @@ impl IssuerWatch {
                 self.issuers.gone(&key);
                 self.gone(&key);
             }
-        })
-        .await;
+        };
+        follow(api, resource, cached, handle, || ()).await;
     }
 
     fn seen(&self, issuer: Issuer) {
@@ -149,20 +144,25 @@ async fn follow<K>(
     resource: &str,
     mut config: watcher::Config,
     mut handle: impl FnMut(Event<K>),
+    broke: impl Fn(),
 ) where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    let mut streams = config.initial_list_strategy == watcher::InitialListStrategy::StreamingList;
     loop {
         let mut events = std::pin::pin!(watcher::watcher(api.clone(), config.clone()).default_backoff());
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => handle(event),
-                Err(error) if cannot_stream_lists(&error) => {
+                Err(error) if streams && cannot_stream_lists(&error) => {
                     tracing::info!(resource, "the API server does not stream lists; reading pages instead");
-                    config = watcher::Config::default().page_size(500);
+                    (config, streams) = (watcher::Config::default().page_size(PAGE), false);
                     break;
                 }
-                Err(error) => tell(resource, &error),
+                Err(error) => {
+                    broke();
+                    tell(resource, &error);
+                }
             }
         }
     }

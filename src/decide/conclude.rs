@@ -50,17 +50,25 @@ pub fn conclude(snapshot: &RequestSnapshot<'_>, step: &Step, outcome: &Outcome) 
     }
     match outcome {
         Outcome::Issued(answer) => issued(snapshot, step, answer),
-        Outcome::Permanent { message } => failed(snapshot, format!("the PKI refused the request: {message}")),
+        Outcome::Permanent { message } => {
+            failed(snapshot, &format!("the PKI refused the request: {message}"))
+        }
         Outcome::Pending { handle, message } => {
             let keep = Keep { retrying: false, handle: Some(handle.clone()) };
             let at = after(snapshot.now, step.terms.patience.poll_interval);
-            waiting(snapshot, format!("the PKI has not decided yet: {message}"), &keep, Next::Poll(at), false)
+            waiting(
+                snapshot,
+                &format!("the PKI has not decided yet: {message}"),
+                &keep,
+                Next::Poll(at),
+                false,
+            )
         }
         Outcome::IssuerAtFault { message } => {
-            let keep = Keep { retrying: false, handle: handle_on(snapshot.request) };
+            let keep = Keep::what_is_on(snapshot.request);
             let at = after(snapshot.now, delay(snapshot.memory.failures, snapshot.jitter, None));
             let message = format!("the PKI refused the issuer's settings or credentials: {message}");
-            waiting(snapshot, message, &keep, Next::Retry(at), true)
+            waiting(snapshot, &message, &keep, Next::Retry(at), true)
         }
         Outcome::Retryable { message, retry_after } => retryable(snapshot, step, message, *retry_after),
     }
@@ -79,9 +87,9 @@ fn issued(snapshot: &RequestSnapshot<'_>, step: &Step, answer: &Answer) -> Concl
                 chain.certificate_pem(),
                 chain.ca_pem(),
             );
-            finish(patch, Notice { warning: false, reason: reason::ISSUED, message })
+            finish(patch, Notice::new(false, reason::ISSUED, &message))
         }
-        Err(difference) => failed(snapshot, format!("the PKI's certificate was rejected: {difference}")),
+        Err(difference) => failed(snapshot, &format!("the PKI's certificate was rejected: {difference}")),
     }
 }
 
@@ -109,30 +117,30 @@ fn retryable(
     let deadline = retry_deadline(snapshot, max_retry);
     if snapshot.now >= deadline {
         let tried = crate::api::GoDuration(max_retry);
-        return failed(snapshot, format!("gave up after retrying for {tried}: {message}"));
+        return failed(snapshot, &format!("gave up after retrying for {tried}: {message}"));
     }
     let keep = Keep { retrying: true, handle: handle_on(snapshot.request) };
     let at = after(snapshot.now, delay(snapshot.memory.failures, snapshot.jitter, retry_after)).min(deadline);
-    waiting(snapshot, format!("{message}; retrying until {deadline}"), &keep, Next::Retry(at), false)
+    waiting(snapshot, &format!("{message}; retrying until {deadline}"), &keep, Next::Retry(at), false)
 }
 
 fn waiting(
     snapshot: &RequestSnapshot<'_>,
-    message: String,
+    message: &str,
     keep: &Keep,
     next: Next,
     suspect_issuer: bool,
 ) -> Conclusion {
-    let patch = StatusPatch::pending(snapshot.request, snapshot.now, &message, keep);
+    let patch = StatusPatch::pending(snapshot.request, snapshot.now, message, keep);
     let warning = !matches!(next, Next::Poll(_));
     let write = (!patch.is_already_in(snapshot.request))
-        .then_some((patch, Notice { warning, reason: reason::PENDING, message }));
+        .then_some((patch, Notice::new(warning, reason::PENDING, message)));
     Conclusion { write, next, suspect_issuer }
 }
 
-fn failed(snapshot: &RequestSnapshot<'_>, message: String) -> Conclusion {
-    let patch = StatusPatch::failed(snapshot.request, snapshot.now, &message, false);
-    finish(patch, Notice { warning: true, reason: reason::FAILED, message })
+fn failed(snapshot: &RequestSnapshot<'_>, message: &str) -> Conclusion {
+    let patch = StatusPatch::failed(snapshot.request, snapshot.now, message, false);
+    finish(patch, Notice::new(true, reason::FAILED, message))
 }
 
 const fn finish(patch: StatusPatch, notice: Notice) -> Conclusion {

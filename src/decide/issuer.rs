@@ -105,7 +105,7 @@ pub enum Ingredients {
         /// The parsed document.
         config: Box<PkiConfig>,
         /// The Secret's value.
-        credential: Option<Vec<u8>>,
+        credential: Vec<u8>,
     },
     /// A mock CA, and the user's CA certificate and key if given.
     MockCa {
@@ -199,7 +199,7 @@ fn credential(
     config: &PkiConfig,
     reference: Option<&Reference>,
     content: impl Fn(&Reference) -> Content,
-) -> Result<Option<Vec<u8>>, Unready> {
+) -> Result<Vec<u8>, Unready> {
     let default_key = match &config.backend {
         Backend::Vault(vault) => vault.auth.default_secret_key(),
     };
@@ -214,7 +214,7 @@ fn credential(
         return Err(unready("AuthSecretRefMissing", message));
     };
     let key = secret_ref.key.as_deref().unwrap_or(default_key);
-    entry(reference, key, &content(reference)).map(Some)
+    entry(reference, key, &content(reference))
 }
 
 fn plan_mockca(
@@ -231,7 +231,7 @@ fn plan_mockca(
         }
     };
     let mut hash = Sha256::new();
-    hash.update(format!("{options:?}"));
+    hash.update(serde_json::to_vec(&options).unwrap_or_default());
     if let Some((certificate, _)) = &ca {
         hash.update(certificate);
     }

@@ -51,6 +51,13 @@ pub struct Notice {
     pub message: String,
 }
 
+impl Notice {
+    /// A notice whose message is one printable paragraph of bounded length, whatever a PKI put into it.
+    pub(super) fn new(warning: bool, reason: &'static str, message: &str) -> Self {
+        Self { warning, reason, message: tidy(message) }
+    }
+}
+
 /// What is kept on the object while it is pending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Keep {
@@ -60,25 +67,27 @@ pub(super) struct Keep {
     pub handle: Option<Handle>,
 }
 
+impl Keep {
+    /// All that is there.
+    pub(super) fn what_is_on(request: &CertificateRequest) -> Self {
+        Self { retrying: retrying_since(request).is_some(), handle: handle_on(request) }
+    }
+}
+
 impl StatusPatch {
     /// Pending, for this reason.
     pub(super) fn pending(request: &CertificateRequest, now: Timestamp, message: &str, keep: &Keep) -> Self {
         let mut conditions =
             vec![condition(request, now, READY, ConditionStatus::False, reason::PENDING, message)];
         if keep.retrying {
-            let text = "transitionTime is when retries began".to_owned();
-            conditions.push(condition(
-                request,
-                now,
-                RETRYING,
-                ConditionStatus::True,
-                "RetryableError",
-                &text,
-            ));
+            let text = "transitionTime is when retries began";
+            conditions.push(condition(request, now, RETRYING, ConditionStatus::True, "RetryableError", text));
         }
         if let Some(handle) = &keep.handle {
+            // As it is, to the byte: what the PKI gave is what it is asked with.
             let text = handle.as_str().to_owned();
-            conditions.push(condition(request, now, SUBMITTED, ConditionStatus::True, "PendingAtPKI", &text));
+            let status = ConditionStatus::True;
+            conditions.push(verbatim(request, now, SUBMITTED, status, "PendingAtPKI", text));
         }
         Self { conditions, certificate: None, ca: None, failure_time: None }
     }
@@ -199,11 +208,22 @@ fn condition(
     reason: &str,
     message: &str,
 ) -> Condition {
+    verbatim(request, now, type_, status, reason, tidy(message))
+}
+
+fn verbatim(
+    request: &CertificateRequest,
+    now: Timestamp,
+    type_: &str,
+    status: ConditionStatus,
+    reason: &str,
+    message: String,
+) -> Condition {
     let condition = Condition {
         type_: type_.to_owned(),
         status,
         reason: Some(reason.to_owned()),
-        message: Some(tidy(message)),
+        message: Some(message),
         last_transition_time: None,
         observed_generation: None,
     };

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use x509::{Csr, Usages};
 
 use super::patch::{Keep, Notice, StatusPatch, handle_on, reason, retrying_since};
+use super::retry::LONGEST_WAIT;
 use super::snapshot::{IssuerView, RequestSnapshot, Terms};
 use crate::api::certificate_request::{APPROVED, DEFAULT_DURATION, DENIED, READY};
 use crate::api::conditions::{Condition, ConditionStatus};
@@ -80,15 +81,15 @@ pub fn decide(snapshot: &RequestSnapshot<'_>) -> Action {
     }
     let terms = match issuer_ready(&snapshot.issuer, &issuer) {
         Ok(terms) => terms,
-        Err(message) => return pending(snapshot, message),
+        Err(message) => return pending(snapshot, &message),
     };
+    if let Some(until) = not_before(snapshot, terms) {
+        return Action::Wait { until: Some(until), notice: None };
+    }
     let order = match order(request) {
         Ok(order) => order,
         Err(problem) => return invalid(snapshot, &problem),
     };
-    if let Some(until) = snapshot.memory.not_before.filter(|until| *until > snapshot.now) {
-        return Action::Wait { until: Some(until), notice: None };
-    }
     Action::Sign(Box::new(Step { order, handle: handle_on(request), terms: terms.clone() }))
 }
 
@@ -108,10 +109,7 @@ pub(super) fn standing(snapshot: &RequestSnapshot<'_>) -> Result<IssuerKey, Acti
     if Condition::is_true(request.conditions(), DENIED) {
         let patch = StatusPatch::denied(request, snapshot.now);
         let message = "an approval controller denied the request; it will not be signed".to_owned();
-        return Err(Action::Write {
-            patch,
-            notice: Notice { warning: true, reason: reason::DENIED, message },
-        });
+        return Err(Action::Write { patch, notice: Notice::new(true, reason::DENIED, &message) });
     }
     Ok(issuer)
 }
@@ -164,6 +162,13 @@ fn signer_name(issuer: &IssuerKey) -> String {
     }
 }
 
+/// Until when the PKI is left alone. A time further off than any wait was planned by a clock that was ahead, and
+/// does not hold.
+fn not_before(snapshot: &RequestSnapshot<'_>, terms: &Terms) -> Option<Timestamp> {
+    let furthest = super::retry::after(snapshot.now, LONGEST_WAIT.max(terms.patience.poll_interval));
+    snapshot.memory.not_before.filter(|until| *until > snapshot.now && *until <= furthest)
+}
+
 /// Promise 6: Ready, at the generation that is there now.
 fn issuer_ready<'a>(view: &'a IssuerView, issuer: &IssuerKey) -> Result<&'a Terms, String> {
     match view {
@@ -177,20 +182,21 @@ fn issuer_ready<'a>(view: &'a IssuerView, issuer: &IssuerKey) -> Result<&'a Term
     }
 }
 
-fn pending(snapshot: &RequestSnapshot<'_>, message: String) -> Action {
-    // A request that is known to the PKI keeps its handle; the clock of retries starts anew with the issuer.
-    let keep = Keep { retrying: false, handle: handle_on(snapshot.request) };
-    let patch = StatusPatch::pending(snapshot.request, snapshot.now, &message, &keep);
+fn pending(snapshot: &RequestSnapshot<'_>, message: &str) -> Action {
+    // While the issuer is not ready nothing is tried and nothing can fail. But retries that had begun go on
+    // afterwards: an issuer that comes and goes does not give them for ever.
+    let keep = Keep::what_is_on(snapshot.request);
+    let patch = StatusPatch::pending(snapshot.request, snapshot.now, message, &keep);
     if patch.is_already_in(snapshot.request) {
         return Action::Wait { until: None, notice: None };
     }
-    Action::Write { patch, notice: Notice { warning: false, reason: reason::PENDING, message } }
+    Action::Write { patch, notice: Notice::new(false, reason::PENDING, message) }
 }
 
 fn invalid(snapshot: &RequestSnapshot<'_>, problem: &str) -> Action {
     let message = format!("the request can never be signed: {problem}");
     let patch = StatusPatch::failed(snapshot.request, snapshot.now, &message, true);
-    Action::Write { patch, notice: Notice { warning: true, reason: reason::FAILED, message } }
+    Action::Write { patch, notice: Notice::new(true, reason::FAILED, &message) }
 }
 
 /// Reads what is asked for. The error says what is wrong with it, in bounded length.

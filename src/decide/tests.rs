@@ -12,7 +12,7 @@ use proptest::sample::select;
 use x509::{Certificate, Csr, Usages};
 
 use super::conclude::{Conclusion, Next, conclude};
-use super::patch::{RETRYING, SUBMITTED, StatusPatch, reason, retrying_since};
+use super::patch::{Notice, RETRYING, SUBMITTED, StatusPatch, reason, retrying_since};
 use super::request::{Action, Ignored, Step, decide, is_finished};
 use super::snapshot::{IssuerView, Memory, RequestSnapshot, Terms};
 use crate::api::certificate_request::{APPROVED, DENIED, INVALID_REQUEST, READY};
@@ -315,6 +315,16 @@ fn patches(world: &World, outcome: &Outcome) -> Vec<StatusPatch> {
     patches
 }
 
+fn notices(world: &World, outcome: &Outcome) -> Vec<Notice> {
+    let decided = match decide(&world.snapshot()) {
+        Action::Write { notice, .. } => Some(notice),
+        Action::Wait { notice, .. } => notice,
+        Action::Ignore(_) | Action::Sign(_) => None,
+    };
+    let concluded = conclude(&world.snapshot(), &step(), outcome).write.map(|(_, notice)| notice);
+    decided.into_iter().chain(concluded).collect()
+}
+
 fn ours(request: &CertificateRequest) -> bool {
     request.spec.issuer_ref.group == "external-issuer.io" && request.spec.issuer_ref.kind != "Issuer"
 }
@@ -475,6 +485,10 @@ proptest! {
             prop_assert!(!said.contains(key_bytes) && !said.contains("-----BEGIN"));
             prop_assert!(said.len() < 4096, "{}", said.len());
             prop_assert!(!said.chars().any(char::is_control));
+        }
+        for notice in notices(&world, &outcome) {
+            prop_assert!(!notice.message.contains(key_bytes) && !notice.message.contains("-----BEGIN"));
+            prop_assert!(notice.message.len() <= 1024 && !notice.message.chars().any(char::is_control));
         }
     }
 

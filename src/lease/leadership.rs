@@ -1,8 +1,6 @@
 //! What the rest of the process asks: do we lead, and until when?
 
 use std::future::{self, Future};
-use std::time::Duration;
-
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -31,9 +29,6 @@ enum View {
     Elected(watch::Receiver<State>),
 }
 
-/// Longer than any process lives.
-const FOREVER: Duration = Duration::from_hours(30 * 365 * 24);
-
 impl Leadership {
     /// Without an election: this process leads, always.
     #[must_use]
@@ -55,23 +50,13 @@ impl Leadership {
         }
     }
 
-    /// Until when nobody else can lead, if nothing more is renewed; `None` while not leading.
-    #[must_use]
-    pub fn valid_until(&self) -> Option<Instant> {
-        match &self.0 {
-            View::Always => Some(Instant::now() + FOREVER),
-            View::Elected(state) => {
-                let state = *state.borrow();
-                state.valid_until.filter(|_| state.leads())
-            }
-        }
-    }
-
-    /// Whether work that takes at most this long would end before another could lead, even if no renewal
-    /// succeeded meanwhile.
-    #[must_use]
-    pub fn covers(&self, work: Duration) -> bool {
-        self.valid_until().is_some_and(|until| Instant::now() + work <= until)
+    /// Until when nobody else can lead, if nothing more is renewed; `None` while not leading, and without an
+    /// election.
+    #[cfg(test)]
+    pub(super) fn valid_until(&self) -> Option<Instant> {
+        let View::Elected(state) = &self.0 else { return None };
+        let state = *state.borrow();
+        state.valid_until.filter(|_| state.leads())
     }
 
     /// Waits until this process leads.
@@ -102,8 +87,7 @@ impl Leadership {
     /// Does `work` while this process leads: `None`, and the work is dropped where it stands, once leadership
     /// has ended; `None` at once if there is none.
     ///
-    /// Renewals extend the time, so a call to the PKI may take longer than a lease. That is what to wrap calls
-    /// in, where [`covers`](Self::covers) would refuse every call whose own time-out is longer than a lease.
+    /// Renewals extend the time, so a call to the PKI may take longer than a lease.
     pub async fn while_leading<F: Future>(&self, work: F) -> Option<F::Output> {
         tokio::select! {
             biased;
@@ -115,6 +99,8 @@ impl Leadership {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::{advance, timeout};
 
     use super::*;
@@ -134,7 +120,7 @@ mod tests {
     async fn without_an_election_this_process_leads_for_ever() {
         let leadership = Leadership::always();
         leadership.acquired().await;
-        assert!(leadership.is_leader() && leadership.covers(SECOND * 3600));
+        assert!(leadership.is_leader());
         assert!(timeout(SECOND * 3600, leadership.lost()).await.is_err());
         assert_eq!(leadership.while_leading(async { 7 }).await, Some(7));
     }
@@ -145,12 +131,11 @@ mod tests {
         assert!(!leadership.is_leader());
         sender.send_replace(leading(1, 10));
         leadership.acquired().await;
-        assert!(leadership.covers(SECOND * 10) && !leadership.covers(SECOND * 11));
+        assert_eq!(leadership.valid_until(), Some(Instant::now() + SECOND * 10));
 
         advance(SECOND * 10).await;
         assert!(!leadership.is_leader());
         assert_eq!(leadership.valid_until(), None);
-        assert!(!leadership.covers(Duration::ZERO));
         leadership.lost().await;
     }
 

@@ -14,7 +14,7 @@
 //! 4. A leader that exits empties the lease, and the next contender's try takes it. One that crashes is
 //!    followed when the lease has run out.
 //! 5. A lease is no fence: a leader that is paused for longer than the lease does not notice. So leadership ends
-//!    for the rest of the process at [`Leadership::valid_until`], which is reckoned from before the last
+//!    for the rest of the process at [`Leadership::lost`], which is reckoned from before the last
 //!    renewal was *sent*: nobody can have seen it, and so waited for less, than that.
 //!
 //! Why not `kube-lease-manager` 0.13.1, the only one of the crates that fits kube 5.0: it compares the holder's
@@ -45,7 +45,7 @@ pub const LEASE_NAME: &str = "external-issuer.io";
 pub struct Settings {
     /// The namespace of the Lease.
     pub namespace: String,
-    /// Its name: [`LEASE_NAME`].
+    /// Its name: [`LEASE_NAME`], unless a deployment says otherwise.
     pub name: String,
     /// Who we are: no two processes may ever be called the same, see [`identity`].
     pub identity: String,

@@ -39,6 +39,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The same outcome in other words.
+    #[must_use]
+    pub(super) fn reworded(self, reword: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Issued(answer) => Self::Issued(answer),
+            Self::Pending { handle, message } => Self::Pending { handle, message: reword(&message) },
+            Self::Permanent { message } => Self::Permanent { message: reword(&message) },
+            Self::IssuerAtFault { message } => Self::IssuerAtFault { message: reword(&message) },
+            Self::Retryable { message, retry_after } => {
+                Self::Retryable { message: reword(&message), retry_after }
+            }
+        }
+    }
+
     /// The outcome's word, for metrics and logs.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

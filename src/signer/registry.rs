@@ -14,7 +14,7 @@ use super::secret::SecretText;
 use super::vault::{CredentialError, VaultSigner};
 use crate::api::issuer::MockCaSpec;
 use crate::clock::SharedClock;
-use crate::config::{Backend, Patience, PkiConfig, VaultAuth};
+use crate::config::{Backend, Patience, PkiConfig};
 
 /// Makes signers. Remembers the mock CAs it made, so that an issuer keeps its CA when its signer is made anew.
 pub struct Registry {
@@ -43,14 +43,13 @@ impl Registry {
     pub fn pki(
         &self,
         config: &PkiConfig,
-        credential: Option<SecretText>,
+        credential: SecretText,
         patience: &Patience,
     ) -> Result<Arc<dyn Signer>, BuildError> {
         let timeout = patience.request_timeout;
         match &config.backend {
             Backend::Vault(vault) => {
                 let http = HttpClient::new(&vault.url, &config.tls, timeout)?;
-                let credential = credential.ok_or_else(|| missing_credential(&vault.auth))?;
                 Ok(Arc::new(VaultSigner::new(http, vault, credential)?))
             }
         }
@@ -105,20 +104,6 @@ impl Registry {
     /// A panic while it was held leaves the map whole: each change is one insertion or removal.
     fn mock_cas(&self) -> MutexGuard<'_, HashMap<String, (KeyAlgorithm, Arc<Authority>)>> {
         self.mock_cas.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn missing_credential(auth: &VaultAuth) -> BuildError {
-    let (method, what) = match auth {
-        VaultAuth::Token => ("token", "the token"),
-        VaultAuth::AppRole { .. } => ("appRole", "the secret id"),
-    };
-    let key = auth.default_secret_key();
-    BuildError {
-        reason: "AuthSecretRefMissing",
-        message: format!(
-            "vault.auth.method {method} needs {what}: a Secret with key {key}, named in authSecretRef"
-        ),
     }
 }
 

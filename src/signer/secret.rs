@@ -42,6 +42,13 @@ impl SecretText {
     }
 }
 
+/// `text` with every occurrence of a credential struck out: a PKI, or a proxy before it, may send back what it
+/// was sent. What is shorter than six characters is no secret, and might be any word.
+pub(super) fn struck_out(credentials: &[SecretText], text: &str) -> String {
+    let secrets = credentials.iter().map(SecretText::expose).filter(|secret| secret.len() >= 6);
+    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[credential]"))
+}
+
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText(…)")

@@ -26,8 +26,8 @@ use self::failure::Failure;
 use self::login::Logins;
 use self::refusal::{Refusal, RefusalKind};
 use super::http::HttpClient;
-use super::secret::SecretText;
-use super::{Handle, Health, Order, Outcome, Signer};
+use super::secret::{self, SecretText};
+use super::{Handle, Health, Order, Outcome, Signer, Unhealthy};
 use crate::config::{VaultConfig, VaultPath};
 
 pub use self::login::CredentialError;
@@ -74,7 +74,12 @@ impl VaultSigner {
         let token = self.logins.token(&self.api).await?;
         let reply =
             self.api.send(operation, Method::POST, self.path.as_str(), Some(&token), Some(body)).await?;
-        if reply.status != reqwest::StatusCode::FORBIDDEN || !self.logins.replace(&token).await {
+        // A token that a policy stops is a good token: another would be stopped as well.
+        let token_is_refused = matches!(
+            refusal::check(&reply),
+            Err(Refusal { kind: RefusalKind::Forbidden, is_policy: false, .. })
+        );
+        if !token_is_refused || !self.logins.replace(&token).await {
             return Ok(reply);
         }
         let token = self.logins.token(&self.api).await?;
@@ -123,7 +128,11 @@ impl VaultSigner {
 
 impl Signer for VaultSigner {
     fn submit<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Outcome> {
-        Box::pin(async { self.sign(order).await.unwrap_or_else(Failure::into_outcome) })
+        Box::pin(async {
+            let outcome = self.sign(order).await.unwrap_or_else(Failure::into_outcome);
+            let credentials = self.logins.credentials().await;
+            outcome.reworded(|text| secret::struck_out(&credentials, text))
+        })
     }
 
     /// A handle can only come from another backend that the issuer had before: ask this one afresh.
@@ -132,7 +141,12 @@ impl Signer for VaultSigner {
     }
 
     fn check(&self) -> BoxFuture<'_, Health> {
-        Box::pin(async { self.health().await.map_err(Failure::into_unhealthy) })
+        Box::pin(async {
+            let Err(failure) = self.health().await else { return Ok(()) };
+            let unhealthy = failure.into_unhealthy();
+            let credentials = self.logins.credentials().await;
+            Err(Unhealthy { message: secret::struck_out(&credentials, &unhealthy.message), ..unhealthy })
+        })
     }
 }
 

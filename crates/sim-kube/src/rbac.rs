@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::{Failure, GroupResource, Identity};
+use crate::{Failure, GroupResource, Identity, Store};
+
+/// The API group of roles and bindings.
+pub const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// The roles and bindings that decide.
 pub trait Roles {
@@ -19,6 +22,28 @@ pub trait Roles {
     fn cluster_role(&self, name: &str) -> Option<&Value>;
     /// A Role.
     fn role(&self, namespace: &str, name: &str) -> Option<&Value>;
+}
+
+impl Roles for Store {
+    fn cluster_role_bindings(&self) -> Vec<&Value> {
+        all(self, "clusterrolebindings", "")
+    }
+
+    fn role_bindings(&self, namespace: &str) -> Vec<&Value> {
+        if namespace.is_empty() { Vec::new() } else { all(self, "rolebindings", namespace) }
+    }
+
+    fn cluster_role(&self, name: &str) -> Option<&Value> {
+        self.get(&GroupResource::new(GROUP, "clusterroles"), "", name).map(AsRef::as_ref)
+    }
+
+    fn role(&self, namespace: &str, name: &str) -> Option<&Value> {
+        self.get(&GroupResource::new(GROUP, "roles"), namespace, name).map(AsRef::as_ref)
+    }
+}
+
+fn all<'a>(store: &'a Store, plural: &str, namespace: &str) -> Vec<&'a Value> {
+    store.list(&GroupResource::new(GROUP, plural), namespace).map(|(_, object)| object.as_ref()).collect()
 }
 
 /// What somebody wants to do something with.

@@ -98,6 +98,17 @@ impl Logins {
         }
     }
 
+    /// Every credential that was sent or is held: none may be in a message.
+    pub(super) async fn credentials(&self) -> Vec<SecretText> {
+        match self {
+            Self::Token(token) => token.text().into_iter().collect(),
+            Self::AppRole(role) => {
+                let token = role.state.lock().await.lease.as_ref().and_then(|lease| lease.token.text());
+                token.into_iter().chain([role.secret_id.clone()]).collect()
+            }
+        }
+    }
+
     /// Vault refused this token. Tells whether another can be had.
     pub(super) async fn replace(&self, refused: &Token) -> bool {
         let Self::AppRole(role) = self else { return false };
@@ -218,6 +229,10 @@ impl Token {
         let mut value = text.and_then(|text| HeaderValue::from_str(text).ok()).ok_or(CredentialError)?;
         value.set_sensitive(true);
         Ok(Self(value))
+    }
+
+    fn text(&self) -> Option<SecretText> {
+        SecretText::from_bytes(self.0.as_bytes()).ok()
     }
 
     pub(super) fn header(&self) -> HeaderValue {

@@ -61,6 +61,20 @@ async fn outcome(status: u16, body: &'static str) -> Outcome {
 }
 
 #[tokio::test]
+async fn a_vault_that_sends_the_token_back_does_not_bring_it_into_a_message() {
+    let echo = json!({"errors": [format!("bad token {CANARY}")]}).to_string();
+    for status in [400, 403, 500] {
+        let body = echo.clone();
+        let server = Scripted::answering(move |_| scripted::json(status, &body));
+        let signer = with_token(&server);
+        let outcome = discreet(signer.submit(&order(recorded().1)).await);
+        assert!(format!("{outcome:?}").contains("bad token [credential]"), "{outcome:?}");
+        let unhealthy = format!("{:?}", signer.check().await);
+        assert!(!unhealthy.contains(CANARY), "{unhealthy}");
+    }
+}
+
+#[tokio::test]
 async fn sign_sends_what_cert_manager_sends_and_reads_leaf_and_chain() {
     let (answer, csr) = recorded();
     let server = Scripted::answering(move |_| scripted::json(200, &answer));

@@ -1,0 +1,178 @@
+//! A PKI's answer, on its way home to its request.
+//!
+//! - **It is not given up** for an API server that is away or says no: it is written again until it stands, or
+//!   until its request is finished without it. To ask the PKI again would be a second certificate.
+//! - **It does not block others.** After a few tries it leaves its place among the requests that are worked on,
+//!   and is kept aside until its turn comes again.
+//! - **It is accounted for.** A certificate that no request was left for, or that was rejected, is counted and
+//!   logged with its serial.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::request::RequestReconciler;
+use super::status::WriteError;
+use super::store::RequestKey;
+use crate::api::{CertificateRequest, IssuerKey};
+use crate::decide::patch::reason;
+use crate::decide::{Conclusion, Next, Notice, StatusPatch, Step, conclude, retry};
+use crate::signer::Outcome;
+
+/// An answer, and what was asked.
+#[derive(Debug)]
+pub(super) struct Answer {
+    issuer: IssuerKey,
+    step: Box<Step>,
+    outcome: Outcome,
+    took: Duration,
+    /// How many writes came to nothing.
+    failures: u32,
+    /// What was sent last: it may stand although nobody told us.
+    sent: Option<(StatusPatch, Notice)>,
+}
+
+impl Answer {
+    pub(super) fn new(issuer: IssuerKey, step: Box<Step>, outcome: Outcome, took: Duration) -> Self {
+        Self { issuer, step, outcome, took, failures: 0, sent: None }
+    }
+}
+
+/// The answers that are kept aside. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(Arc<Mutex<HashMap<RequestKey, Answer>>>);
+
+impl Answers {
+    pub(super) fn take(&self, key: &RequestKey) -> Option<Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+
+    fn keep(&self, key: RequestKey, answer: Answer) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, answer);
+    }
+}
+
+/// So many tries while holding a place: about half a minute, which most restarts of an API server take.
+const TRIES_IN_PLACE: u32 = 5;
+
+/// What became of one try.
+enum Try {
+    /// The answer stands, or nothing is left to do with it.
+    Home,
+    /// The request changed: conclude anew, on what was read.
+    Changed,
+    /// The API server did not take it.
+    NotTaken,
+}
+
+impl RequestReconciler {
+    /// Brings an answer home, or keeps it aside until later.
+    pub(super) async fn bring_home(&self, key: &RequestKey, mut answer: Answer) {
+        loop {
+            match self.write_answer(key, &mut answer).await {
+                Try::Home => return,
+                Try::Changed => {}
+                Try::NotTaken => {
+                    let wait = retry::delay(answer.failures, crate::random::fraction(), None);
+                    answer.failures = answer.failures.saturating_add(1);
+                    if answer.failures >= TRIES_IN_PLACE {
+                        self.answers.keep(key.clone(), answer);
+                        self.queue.after(key.clone(), wait);
+                        return;
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn write_answer(&self, key: &RequestKey, answer: &mut Answer) -> Try {
+        let Some(loaded) = self.load.request(key) else {
+            // Finished or gone; finished by ourselves, perhaps.
+            return match self.fetch(key).await {
+                Some(fresh) => self.finished(key, answer, fresh),
+                None => Try::NotTaken,
+            };
+        };
+        let Conclusion { write, next, suspect_issuer } =
+            conclude(&loaded.snapshot(), &answer.step, &answer.outcome);
+        if let Some((patch, notice)) = write {
+            let sent = self.status.request(&loaded.request, &patch).await;
+            answer.sent = Some((patch, notice));
+            match sent {
+                Ok(written) => self.stands(key, answer, &loaded.request, written),
+                Err(WriteError::Conflict) => {
+                    return match self.fetch(key).await {
+                        Some(Some(fresh)) if !answer.is_in(&fresh) => Try::Changed,
+                        Some(fresh) => self.finished(key, answer, fresh),
+                        None => Try::NotTaken,
+                    };
+                }
+                Err(WriteError::Gone) => {
+                    self.load.requests.gone(key);
+                    return self.finished(key, answer, None);
+                }
+                Err(WriteError::Refused(error)) => {
+                    tracing::error!(request = %key, %error, "the API server refuses the status; trying again");
+                    return Try::NotTaken;
+                }
+                Err(WriteError::Failed(error)) => {
+                    tracing::warn!(request = %key, %error, "the PKI's answer could not be written; trying again");
+                    return Try::NotTaken;
+                }
+            }
+        } else if matches!(next, Next::Done) {
+            self.unused(key, answer, "its request is gone or finished");
+            return Try::Home;
+        }
+        if suspect_issuer {
+            self.issuers.now(answer.issuer.clone());
+        }
+        self.schedule(key, &loaded.request, next, &answer.issuer, loaded.now);
+        Try::Home
+    }
+
+    /// The request needs nothing more: because our last write stands, or without it.
+    fn finished(&self, key: &RequestKey, answer: &Answer, fresh: Option<CertificateRequest>) -> Try {
+        match fresh.filter(|fresh| answer.is_in(fresh)) {
+            Some(fresh) => self.stands(key, answer, &fresh.clone(), fresh),
+            None => self.unused(key, answer, "its request is gone or finished"),
+        }
+        Try::Home
+    }
+
+    fn stands(
+        &self,
+        key: &RequestKey,
+        answer: &Answer,
+        judged: &CertificateRequest,
+        written: CertificateRequest,
+    ) {
+        let Some((patch, notice)) = &answer.sent else { return };
+        self.written(key, judged, written, patch, notice, Some(answer.took));
+        match patch.ready_reason() {
+            reason::DENIED => self.unused(key, answer, "its request was denied meanwhile"),
+            reason::FAILED => self.unused(key, answer, "it does not answer its request"),
+            _ => {}
+        }
+    }
+
+    /// If the answer was a certificate, the PKI issued it for nothing.
+    fn unused(&self, key: &RequestKey, answer: &Answer, why: &'static str) {
+        let Outcome::Issued(issued) = &answer.outcome else { return };
+        if self.load.issuers.is_known(&answer.issuer) {
+            self.metrics.certificate_unused(&answer.issuer);
+        }
+        let serial = issued.certificates.first().map(x509::Certificate::serial_hex).unwrap_or_default();
+        let uid = &answer.step.order.request.uid;
+        tracing::warn!(request = %key, uid, serial, why, "a certificate was issued that is not used");
+    }
+}
+
+impl Answer {
+    /// Whether what was sent last stands on this object.
+    fn is_in(&self, request: &CertificateRequest) -> bool {
+        request.metadata.uid.as_deref() == Some(self.step.order.request.uid.as_str())
+            && self.sent.as_ref().is_some_and(|(patch, _)| patch.is_already_in(request))
+    }
+}
