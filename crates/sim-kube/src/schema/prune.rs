@@ -33,8 +33,7 @@ impl Pruner {
                     let is_type = matches!(name.as_str(), "apiVersion" | "kind");
                     let known = schema.map(|schema| known(schema, name));
                     match known {
-                        _ if is_type
-                            && (whole_object || schema.is_some_and(|schema| schema.node().embedded)) => {}
+                        _ if is_type && whole => {}
                         Some(Known::As(schema)) => {
                             let in_metadata = self.in_metadata;
                             self.in_metadata |= whole && name == "metadata";

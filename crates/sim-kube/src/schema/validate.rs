@@ -275,11 +275,12 @@ impl Walk {
         let int = value.as_i64();
         if node.kind == Some(Type::Integer) {
             let format = format::checked(schema);
-            let fits = match format {
-                Some("int32") => {
-                    int.is_some_and(|int| i32::try_from(int).is_ok()) || (int.is_none() && float.abs() < 2e9)
-                }
-                _ => int.is_some() || float.abs() < 9.2e18,
+            let whole = float.fract() == 0.0;
+            let fits = match (format, int) {
+                (Some("int32"), Some(int)) => i32::try_from(int).is_ok(),
+                (Some("int32"), None) => whole && float.abs() < 2_147_483_648.0,
+                (_, Some(_)) => true,
+                (_, None) => whole && float.abs() < 9.2e18,
             };
             if !fits {
                 let of = match format {
