@@ -158,6 +158,35 @@ fn exponent(float: f64) -> String {
     }
 }
 
+/// Go's `%T` of a decoded value.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+        Value::Null => "<nil>",
+        other => kind(other),
+    }
+}
+
+/// Go's `%#v` of a decoded value.
+pub(crate) fn syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(text) => quoted(text),
+        Value::Bool(_) | Value::Number(_) => self::value(value),
+        Value::Array(items) => {
+            format!("[]interface {{}}{{{}}}", items.iter().map(syntax).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            let entry = |(key, value): (&String, &Value)| format!("{}:{}", quoted(key), syntax(value));
+            let entries: Vec<String> = entries.into_iter().map(entry).collect();
+            format!("map[string]interface {{}}{{{}}}", entries.join(", "))
+        }
+    }
+}
+
 /// Go's name for the kind of a decoded value, as in `expected a map, but received a string`.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {

@@ -317,10 +317,6 @@ fn bad_patch_type(patch: &Object) -> Fault {
 }
 
 fn bad_type(wanted: &str, got: &Value) -> Fault {
-    let got = match got {
-        Value::Object(_) => "map[string]interface {}",
-        Value::Array(_) => "[]interface {}",
-        other => go_print::kind(other),
-    };
+    let got = go_print::type_name(got);
     Fault::Other(format!("expected a {wanted}, but received a {got}"))
 }

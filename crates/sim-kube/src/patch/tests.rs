@@ -24,8 +24,8 @@ fn pod_schema() -> Schema {
     .unwrap()
 }
 
-fn strategic(object: Value, patch: Value) -> Result<Value, Failure> {
-    strategic_merge_patch(&object, &patch, &pod_schema())
+fn strategic(object: &Value, patch: &Value) -> Result<Value, Failure> {
+    strategic_merge_patch(object, patch, &pod_schema())
 }
 
 #[test]
@@ -84,14 +84,14 @@ fn a_patch_of_the_wrong_type_is_a_bad_request() {
 fn a_strategic_patch_merges_lists_by_key() {
     let object = json!({"env": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}], "args": ["x"]});
     let patch = json!({"env": [{"name": "b", "value": "3"}, {"name": "c"}], "args": ["y"]});
-    let merged = strategic(object.clone(), patch).unwrap();
+    let merged = strategic(&object, &patch).unwrap();
     assert_eq!(
         merged,
         json!({"env": [{"name": "a", "value": "1"}, {"name": "b", "value": "3"}, {"name": "c"}], "args": ["y"]})
     );
     let patch = json!({"env": [{"name": "a", "$patch": "delete"}]});
     assert_eq!(
-        strategic(object, patch).unwrap(),
+        strategic(&object, &patch).unwrap(),
         json!({"env": [{"name": "b", "value": "2"}], "args": ["x"]})
     );
 }
@@ -106,7 +106,7 @@ fn a_strategic_patch_obeys_its_directives() {
         "data": {"$patch": "replace", "l": "w"},
     });
     assert_eq!(
-        strategic(object, patch).unwrap(),
+        strategic(&object, &patch).unwrap(),
         json!({"finalizers": ["b"], "strategy": {"type": "y"}, "data": {"l": "w"}})
     );
     let object = json!({"env": [{"name": "a"}, {"name": "own"}, {"name": "b"}]});
@@ -115,7 +115,7 @@ fn a_strategic_patch_obeys_its_directives() {
         "env": [{"name": "a", "value": "1"}],
     });
     assert_eq!(
-        strategic(object, patch).unwrap(),
+        strategic(&object, &patch).unwrap(),
         json!({"env": [{"name": "own"}, {"name": "b"}, {"name": "a", "value": "1"}]})
     );
 }
@@ -144,7 +144,7 @@ proptest! {
     fn no_patch_panics(object in any_json(), patch in any_json()) {
         let _ = merge_patch(&object, &patch);
         let _ = json_patch(&object, &patch);
-        let _ = strategic(object, patch);
+        let _ = strategic(&object, &patch);
     }
 
     #[test]

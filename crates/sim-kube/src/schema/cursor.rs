@@ -78,6 +78,7 @@ pub(crate) struct Bound {
 
 /// What a schema says at one place; edges are indices into the graph.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a schema's words are what they are")]
 pub(crate) struct Node {
     /// Where a `$ref` leads; then only what stands beside the reference is said here.
     pub target: Option<usize>,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use cursor::Node;
-pub(crate) use cursor::{Cursor, PatchStrategy};
+pub(crate) use cursor::{Additional, Cursor, ListType, PatchStrategy, Type};
 
 use crate::status::Cause;
 
@@ -33,11 +33,9 @@ use crate::status::Cause;
 pub struct Schema {
     nodes: Arc<[Node]>,
     root: usize,
-    /// Is this the schema of whole objects, with `apiVersion`, `kind` and `metadata`?
-    whole_object: bool,
 }
 
-/// Schemas that refer to each other: the `components` of an OpenAPI v3 document.
+/// Schemas that refer to each other: the `components` of an `OpenAPI` v3 document.
 #[derive(Clone, Debug)]
 pub struct Components {
     nodes: Arc<[Node]>,
@@ -53,11 +51,11 @@ impl Components {
         Ok(Self { nodes, roots })
     }
 
-    /// The schema of one component, such as `io.k8s.api.core.v1.Secret`, as one of whole objects.
+    /// The schema of one component, such as `io.k8s.api.core.v1.Secret`.
     #[must_use]
     pub fn schema(&self, name: &str) -> Option<Schema> {
         let root = *self.roots.get(name)?;
-        Some(Schema { nodes: Arc::clone(&self.nodes), root, whole_object: true })
+        Some(Schema { nodes: Arc::clone(&self.nodes), root })
     }
 }
 
@@ -65,27 +63,27 @@ impl Schema {
     /// Reads a schema that stands for itself.
     pub fn parse(schema: &Value) -> Result<Self, String> {
         let (nodes, root) = parse::schema(schema)?;
-        Ok(Self { nodes, root, whole_object: false })
+        Ok(Self { nodes, root })
     }
 
     /// Reads a CRD's `openAPIV3Schema`: objects of the kind also have `apiVersion`, `kind` and the metadata that
     /// every object has.
     pub fn custom_resource(schema: &Value) -> Result<Self, String> {
         let (nodes, root) = parse::custom_resource(schema)?;
-        Ok(Self { nodes, root, whole_object: true })
+        Ok(Self { nodes, root })
     }
 
     /// The schema of a custom resource that declares none: anything goes.
     #[must_use]
     pub fn anything() -> Self {
         let node = Node { preserve_unknown: true, deduced: true, ..Node::default() };
-        Self { nodes: Arc::from([node]), root: 0, whole_object: false }
+        Self { nodes: Arc::from([node]), root: 0 }
     }
 
-    /// Removes the fields that the schema does not know, and names them, sorted: `spec.foo`, `spec.list[2].bar`.
+    /// Removes the fields that the schema does not know, and names them: `spec.foo`, `spec.list[2].bar`.
     #[must_use]
     pub fn prune(&self, value: &mut Value) -> Vec<String> {
-        prune::prune(self.cursor(), value, self.whole_object)
+        prune::prune(self.cursor(), value)
     }
 
     /// Fills in defaults, also in place of a null that is not allowed.

@@ -30,7 +30,7 @@ pub(super) fn custom_resource(schema: &Value) -> Result<(Nodes, usize), String> 
 }
 
 pub(super) fn components(schemas: &Map<String, Value>) -> Result<(Nodes, BTreeMap<String, usize>), String> {
-    let mut parser = Parser::default();
+    let mut parser = Parser { free_form: true, ..Parser::default() };
     // Every name has its place before any schema is read, so that schemas may refer to each other.
     for name in schemas.keys() {
         parser.named.insert(name.clone(), parser.nodes.len());
@@ -56,6 +56,8 @@ struct Parser {
     /// Custom resources get the metadata that every object has.
     custom: bool,
     metadata: Option<usize>,
+    /// An object that says nothing of its fields may have any, as it is in the schemas of built-in kinds.
+    free_form: bool,
 }
 
 /// What a schema inherits from the ones around it.
@@ -143,6 +145,10 @@ impl Parser {
             Additional::Unsaid => preserving || node.properties.is_empty(),
             Additional::Schema(_) => false,
         };
+        let says_nothing = node.properties.is_empty() && node.additional == Additional::Unsaid;
+        if self.free_form && node.kind == Some(Type::Object) && says_nothing {
+            node.preserve_unknown = true;
+        }
         if self.custom && embedded {
             self.whole_object(&mut node)?;
         }
@@ -172,19 +178,21 @@ impl Parser {
             .collect()
     }
 
+    fn common_metadata(&mut self) -> Result<usize, String> {
+        if let Some(at) = self.metadata {
+            return Ok(at);
+        }
+        let custom = std::mem::replace(&mut self.custom, false);
+        let at = self.node(&metadata::object_meta(), ".properties[metadata]", Context::default())?;
+        self.custom = custom;
+        self.metadata = Some(at);
+        Ok(at)
+    }
+
     /// Adds what every object has. The metadata is one node, however many objects are embedded.
     fn whole_object(&mut self, node: &mut Node) -> Result<(), String> {
         let said = node.properties.get("metadata").and_then(|at| self.nodes.get(*at)).cloned();
-        let common = match self.metadata {
-            Some(at) => at,
-            None => {
-                let custom = std::mem::replace(&mut self.custom, false);
-                let at = self.node(&metadata::object_meta(), ".properties[metadata]", Context::default())?;
-                self.custom = custom;
-                self.metadata = Some(at);
-                at
-            }
-        };
+        let common = self.common_metadata()?;
         // A CRD may restrict names and nothing else of the metadata.
         let metadata = match said {
             Some(said) if !said.properties.is_empty() || !said.rules.is_empty() => {

@@ -4,24 +4,31 @@ use serde_json::Value;
 
 use super::cursor::{Additional, Cursor};
 
-pub(super) fn prune(schema: Cursor<'_>, value: &mut Value, whole_object: bool) -> Vec<String> {
-    let mut pruner = Pruner { path: Vec::new(), unknown: Vec::new() };
-    pruner.value(Some(schema), value, whole_object);
+/// The unknown fields are named in order; those of metadata come last.
+pub(super) fn prune(schema: Cursor<'_>, value: &mut Value) -> Vec<String> {
+    let mut pruner = Pruner::default();
+    pruner.value(Some(schema), value);
     pruner.unknown.sort_unstable();
+    pruner.unknown_metadata.sort_unstable();
+    pruner.unknown.append(&mut pruner.unknown_metadata);
     pruner.unknown
 }
 
+#[derive(Default)]
 struct Pruner {
     path: Vec<String>,
+    in_metadata: bool,
     unknown: Vec<String>,
+    unknown_metadata: Vec<String>,
 }
 
 impl Pruner {
     /// Without a schema nothing is known.
-    fn value(&mut self, schema: Option<Cursor<'_>>, value: &mut Value, whole_object: bool) {
+    fn value(&mut self, schema: Option<Cursor<'_>>, value: &mut Value) {
         match value {
             Value::Object(map) => {
                 let mut unknown = Vec::new();
+                let whole = schema.is_some_and(|schema| schema.node().embedded);
                 for (name, value) in map.iter_mut() {
                     let is_type = matches!(name.as_str(), "apiVersion" | "kind");
                     let known = schema.map(|schema| known(schema, name));
@@ -29,14 +36,17 @@ impl Pruner {
                         _ if is_type
                             && (whole_object || schema.is_some_and(|schema| schema.node().embedded)) => {}
                         Some(Known::As(schema)) => {
+                            let in_metadata = self.in_metadata;
+                            self.in_metadata |= whole && name == "metadata";
                             self.path.push(name.clone());
-                            self.value(Some(schema), value, false);
+                            self.value(Some(schema), value);
                             self.path.pop();
+                            self.in_metadata = in_metadata;
                         }
                         Some(Known::Anything) => {}
                         Some(Known::NothingBelow) => {
                             self.path.push(name.clone());
-                            self.value(None, value, false);
+                            self.value(None, value);
                             self.path.pop();
                         }
                         Some(Known::No) | None => unknown.push(name.clone()),
@@ -44,7 +54,8 @@ impl Pruner {
                 }
                 for name in unknown {
                     map.remove(&name);
-                    self.unknown.push(self.name(&name));
+                    let name = self.name(&name);
+                    if self.in_metadata { &mut self.unknown_metadata } else { &mut self.unknown }.push(name);
                 }
             }
             Value::Array(items) => {
@@ -56,7 +67,7 @@ impl Pruner {
                 };
                 for (at, item) in items.iter_mut().enumerate() {
                     self.path.push(format!("[{at}]"));
-                    self.value(schema, item, false);
+                    self.value(schema, item);
                     self.path.pop();
                 }
             }

@@ -87,7 +87,7 @@ fn compile(source: &str) -> Result<Program, String> {
             }
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             '+' | '-' | '*' | '/' | '%' | '!' | '?' | '.' | '<' | '>' | '=' | '&' | '|' | ':' => {
-                operators += 1
+                operators += 1;
             }
             _ => {}
         }

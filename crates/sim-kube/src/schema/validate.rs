@@ -11,11 +11,13 @@ use super::format;
 use crate::go_print::{self, quoted};
 use crate::status::Cause;
 
+mod embedded;
 mod unique;
 
 /// Validates a whole object, or a value that stands for itself.
 pub(super) fn validate(schema: Cursor<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let faults = Walk { within: "" }.place(schema, "", new, old, true).causes;
+    let mut faults = Walk { within: "" }.place(schema, "", new, old, true).causes;
+    faults.extend(embedded::check(schema, new));
     finish(schema, faults, new, old)
 }
 
@@ -193,12 +195,12 @@ impl Walk {
     fn alternatives(&self, schema: Cursor<'_>, path: &str, new: &Value, old: Option<&Value>) -> Outcome {
         let node = schema.node();
         let mut outcome = Outcome::default();
-        let name = quoted(path);
+        let shown = quoted(path);
         let run = |at: &usize| self.value(schema.at(*at), path, new, old, false);
         if !node.any_of.is_empty() {
             let results: Vec<Outcome> = node.any_of.iter().map(run).collect();
             if !results.iter().any(|result| result.causes.is_empty()) {
-                outcome.add(self.somewhere(&format!("{name} must validate at least one schema (anyOf)")));
+                outcome.add(self.somewhere(&format!("{shown} must validate at least one schema (anyOf)")));
                 if let Some(closest) = closest(results) {
                     outcome.merge(closest);
                 }
@@ -212,7 +214,7 @@ impl Walk {
                     0 => "Found none valid".to_owned(),
                     several => format!("Found {several} valid alternatives"),
                 };
-                let detail = format!("{name} must validate one and only one schema (oneOf). {found}");
+                let detail = format!("{shown} must validate one and only one schema (oneOf). {found}");
                 outcome.add(self.somewhere(&detail));
                 if valid == 0
                     && let Some(closest) = closest(results)
@@ -228,14 +230,16 @@ impl Walk {
                 outcome.merge(result);
             }
             if valid != node.all_of.len() {
-                let none = if valid == 0 { ". None validated" } else { "" };
-                outcome.add(self.somewhere(&format!("{name} must validate all the schemas (allOf){none}")));
+                let all_wrong = if valid == 0 { ". None validated" } else { "" };
+                outcome.add(
+                    self.somewhere(&format!("{shown} must validate all the schemas (allOf){all_wrong}")),
+                );
             }
         }
         if let Some(not) = &node.not
             && run(not).causes.is_empty()
         {
-            outcome.add(self.somewhere(&format!("{name} must not validate the schema (not)")));
+            outcome.add(self.somewhere(&format!("{shown} must not validate the schema (not)")));
         }
         outcome.matched += 1;
         outcome

@@ -27,7 +27,7 @@ fn walk(schema: Cursor<'_>, path: &str, value: &Value, causes: &mut Vec<Cause>) 
         }
         Value::Array(items) => {
             match schema.list_type() {
-                Some(ListType::Set) => report(path, items.iter().cloned().collect(), causes),
+                Some(ListType::Set) => report(path, items, causes),
                 Some(ListType::Map(keys)) => {
                     let odd = items.iter().position(|item| !item.is_null() && !item.is_object());
                     if let Some((at, item)) = odd.and_then(|at| Some((at, items.get(at)?))) {
@@ -35,7 +35,7 @@ fn walk(schema: Cursor<'_>, path: &str, value: &Value, causes: &mut Vec<Cause>) 
                         let message = format!("Invalid value: {}: {why}", bad_value(item));
                         causes.push(Cause::new("FieldValueInvalid", format!("{path}[{at}]"), message));
                     } else {
-                        report(path, items.iter().map(|item| key(keys, item)).collect(), causes);
+                        report(path, &items.iter().map(|item| key(keys, item)).collect::<Vec<_>>(), causes);
                     }
                 }
                 Some(ListType::Atomic) | None => {}
@@ -56,7 +56,7 @@ fn key(keys: &[String], item: &Value) -> Value {
 }
 
 /// A value is reported at its second place, and not again.
-fn report(path: &str, values: Vec<Value>, causes: &mut Vec<Cause>) {
+fn report(path: &str, values: &[Value], causes: &mut Vec<Cause>) {
     for (at, value) in values.iter().enumerate() {
         let before = values.iter().take(at).filter(|other| *other == value).count();
         if before == 1 {
