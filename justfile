@@ -1,5 +1,8 @@
 # The list of commands. Each is a script or a plain cargo command that works without just.
 
+# Arguments reach a recipe as they are, spaces and all.
+set positional-arguments
+
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "external-issuer/target")
 
 # List the recipes
@@ -20,7 +23,7 @@ test:
 
 # Run the workspace's tests only; arguments go to cargo test
 unit *ARGS:
-    cargo test --workspace {{ARGS}}
+    cargo test --workspace "$@"
 
 # Check the layers: who imports what, and what the program links
 layering:
@@ -28,7 +31,7 @@ layering:
 
 # Run the suite on a local control plane
 e2e-local *ARGS:
-    scripts/e2e-local.sh {{ARGS}}
+    scripts/e2e-local.sh "$@"
 
 # Clippy and shellcheck
 lint:
@@ -52,11 +55,11 @@ golden-check:
 
 # Fuzz each target for some seconds
 fuzz SECONDS="60" *TARGETS:
-    scripts/fuzz.sh {{SECONDS}} {{TARGETS}}
+    scripts/fuzz.sh "$@"
 
 # Measure against the API server's limit and cert-manager's own Vault issuer
 bench-issuers *ARGS:
-    scripts/bench-issuers.sh {{ARGS}}
+    scripts/bench-issuers.sh "$@"
 
 # Everything that CI runs
 ci:

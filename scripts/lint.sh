@@ -16,7 +16,7 @@ if ! command -v shellcheck >/dev/null; then
 fi
 # Every tracked or new file that begins like a shell script, or says that it is one.
 git ls-files --cached --others --exclude-standard -z |
-    xargs -0 grep -lsE -m1 '^#!(/bin/sh|/usr/bin/env bash)|^# shellcheck shell=' |
-    xargs shellcheck --external-sources
+    xargs -0 grep -lZsE -m1 '^#!(/bin/sh|/usr/bin/env bash)|^# shellcheck shell=' |
+    xargs -0 shellcheck --external-sources
 
 scripts/check-versions.sh

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Shows the main job on a real control plane on this machine: a Certificate becomes a Secret, and is renewed.
-# Needs Linux, git, Rust and Go; builds the rest. usage: scripts/show.sh [--keep]
+# Needs Linux, git, Rust, Go and a C compiler; builds the rest. usage: scripts/show.sh [--keep]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
-missing() { echo "$1 is missing: $2" >&2; exit 1; }
-command -v cargo >/dev/null || missing cargo "https://rustup.rs"
-command -v go >/dev/null || missing go "https://go.dev/dl/ (1.26 or later)"
+require cargo go cc setpriv
 
 echo "building; the first time takes about fifteen minutes on two cores" >&2
 e2e/control-plane/build.sh >/dev/null

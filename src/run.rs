@@ -33,6 +33,7 @@ use crate::controller::store::{Requests, Serves};
 use crate::controller::watch::{self, IssuerWatch};
 use crate::lease::{self, Elector, Leadership, Settings};
 use crate::metrics::Metrics;
+use crate::signer::http::Transport;
 use crate::signer::registry::Registry;
 
 /// How long work in flight may take to end after a signal. Kubernetes kills after 30 seconds by default.
@@ -80,15 +81,29 @@ pub fn chain(error: &dyn Error) -> String {
 pub fn run(config: Config) -> Result<(), RunError> {
     // Fails only if one was installed before, which then serves as well.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(RunError::Setup)?
-        .block_on(serve(config, Arc::new(SystemClock)))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Setup)?.block_on(
+        async {
+            let stop = stop_on_signal()?;
+            let client = client(config.kubeconfig.clone()).await?;
+            serve(config, Seams { client, clock: Arc::new(SystemClock), transport: None }, stop).await
+        },
+    )
 }
 
+/// Where the controller meets the world. A simulation puts its own there.
+pub struct Seams {
+    /// The API server.
+    pub client: Client,
+    /// The time of day.
+    pub clock: SharedClock,
+    /// The way to PKIs; over the network if `None`.
+    pub transport: Option<Arc<dyn Transport>>,
+}
+
+/// Runs until `stop`, or until leadership is lost.
 #[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
-async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
+pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Result<(), RunError> {
+    let Seams { client, clock, transport } = seams;
     let Config {
         metrics_address,
         health_address,
@@ -99,9 +114,8 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
         log_format: _,
         log_filter: _,
         events,
-        kubeconfig,
+        kubeconfig: _,
     } = config;
-    let stop = stop_on_signal()?;
     let metrics = Metrics::new();
     let readiness = Readiness::new();
     let gates = (
@@ -126,7 +140,6 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
     let mut background = JoinSet::new();
     background.spawn(admin.serve(after_work.clone()));
 
-    let client = client(kubeconfig).await?;
     let identity = lease::identity();
     let leadership = match leader_election {
         None => Leadership::always(),
@@ -178,7 +191,7 @@ async fn serve(config: Config, clock: SharedClock) -> Result<(), RunError> {
         issuers: Arc::clone(&issuers),
         requests: Arc::clone(&requests),
         references: references.clone(),
-        registry: Arc::new(Registry::new(Arc::clone(&clock))),
+        registry: Arc::new(Registry::new(Arc::clone(&clock), transport)),
         status,
         events,
         queue: issuer_queue.clone(),

@@ -1,4 +1,4 @@
-//! cert-manager's `Certificate` and its Vault `Issuer`, as far as scenarios write and read them.
+//! cert-manager's `Certificate`, as far as scenarios write and read it.
 
 use external_issuer::api::conditions::Condition;
 use jiff::Timestamp;
@@ -84,16 +84,3 @@ impl Certificate {
         self.status.as_ref().and_then(|status| status.revision).unwrap_or_default()
     }
 }
-
-/// cert-manager's own issuer, for its in-tree Vault signer.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[kube(
-    group = "cert-manager.io",
-    version = "v1",
-    kind = "Issuer",
-    namespaced,
-    schema = "disabled",
-    derive = "PartialEq"
-)]
-#[serde(transparent)]
-pub struct InTreeIssuerSpec(pub Value);

@@ -32,6 +32,12 @@ pub trait Controller: Send + Sync {
     fn restore(&self) -> BoxFuture<'_, Result>;
 }
 
+/// Whether the replica with these metrics leads.
+#[must_use]
+pub fn leads(metrics: &str) -> bool {
+    metrics.lines().any(|line| line == "external_issuer_leader 1")
+}
+
 /// One replica: its number, which is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Replica(pub usize);
@@ -50,7 +56,7 @@ pub enum End {
 pub struct Settings {
     /// How far its clock is ahead (or, if negative, behind).
     pub clock_offset_secs: i64,
-    /// A Lease of four seconds instead of the usual fifteen, so that a successor of a killed leader starts soon.
+    /// A Lease of five seconds instead of the usual fifteen, so that a successor of a killed leader starts soon.
     pub short_lease: bool,
     /// How many requests it works on at once, if not its default.
     pub requests_at_once: Option<usize>,

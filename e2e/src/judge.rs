@@ -20,6 +20,8 @@ pub struct Seen {
     pub subject_alt_names: String,
     /// As openssl prints it.
     pub basic_constraints: String,
+    /// Key usages and extended ones, as openssl prints them: `Digital Signature, TLS Web Server Authentication`.
+    pub usages: String,
     /// `notBefore`, in seconds since 1970.
     pub not_before_secs: i64,
     /// Seconds between `notBefore` and `notAfter`.
@@ -51,16 +53,21 @@ pub fn certificate(pem: &str) -> Result<Seen> {
         let value = field(name).replace(' ', "T");
         Ok(value.parse::<jiff::Timestamp>().with_context(|| value)?.as_second())
     };
-    let extension = |name: &str| -> Result<String> {
-        let text = self::text(&["x509"], &["-noout", "-ext", name], pem)?;
-        Ok(text.lines().skip(1).map(str::trim).collect::<Vec<_>>().join(", "))
+    let names = "subjectAltName,basicConstraints,keyUsage,extendedKeyUsage";
+    let extensions = self::text(&["x509"], &["-noout", "-ext", names], pem)?;
+    // A title, perhaps with "critical" behind it, and indented lines.
+    let extension = |title: &str| {
+        let lines = extensions.lines().skip_while(|line| !line.starts_with(title)).skip(1);
+        lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect::<Vec<_>>().join(", ")
     };
+    let usages = [extension("X509v3 Key Usage:"), extension("X509v3 Extended Key Usage:")];
     Ok(Seen {
         serial: field("serial="),
         subject: field("subject="),
         issuer: field("issuer="),
-        subject_alt_names: extension("subjectAltName")?,
-        basic_constraints: extension("basicConstraints")?,
+        subject_alt_names: extension("X509v3 Subject Alternative Name:"),
+        basic_constraints: extension("X509v3 Basic Constraints:"),
+        usages: usages.into_iter().filter(|usages| !usages.is_empty()).collect::<Vec<_>>().join(", "),
         not_before_secs: time("notBefore=")?,
         lifetime_secs: time("notAfter=")? - time("notBefore=")?,
         public_key: public_key(pem)?,

@@ -10,6 +10,7 @@
 //! * [`world`]: builders, level-triggered waits and the checks that follow every scenario.
 //! * [`controller`]: what may be done to the controller, however it runs.
 //! * [`pki`]: the PKIs that a scenario may ask for: mock-pki, one for each scenario, and a real OpenBao.
+//! * [`line`]: a line to a PKI that is slow, or cut.
 //! * [`judge`]: the openssl command line, which shares no code with the controller.
 //! * [`arm`]: [`arm::local`] brings up a real control plane, with the controller as a process of its own under
 //!   the RBAC that we ship.
@@ -22,9 +23,11 @@ pub mod arm;
 pub mod audit;
 pub mod controller;
 pub mod judge;
+pub mod line;
 pub mod load;
 pub mod manifest;
 pub mod pki;
+pub mod port;
 pub mod process;
 pub mod scenario;
 pub mod suite;

@@ -1,27 +1,84 @@
-//! A PKI that answers later: a TCP proxy that holds back what the server says.
+//! A line to a PKI: a TCP proxy that may be slow, or cut.
 //!
-//! What the client says goes on at once, so a request over a connection that stands takes exactly this much
-//! longer, and the PKI behind can be any.
+//! A slow line holds back what the server says. What the client says goes on at once, so a request over a
+//! connection that stands takes exactly this much longer, and the PKI behind can be any: it signs at once, and
+//! its answer is on its way. A line that is cut refuses connections, as a port does where nobody listens.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+
+use crate::port;
 
 /// How many pieces may be held back on one connection: more than an answer has.
 const HELD: usize = 1024;
 
-/// Serves until it is dropped.
+/// A line with an address of its own. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Line {
+    address: SocketAddr,
+    to: String,
+    by: Duration,
+    serving: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Line {
+    /// A line to `to` (`host:port`), whose answers come `by` later.
+    pub async fn to(to: &str, by: Duration) -> io::Result<Self> {
+        let address = (Ipv4Addr::LOCALHOST, port::free()?).into();
+        let mut line = Self { address, to: to.to_owned(), by, serving: None };
+        line.mend().await?;
+        Ok(line)
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on connections are refused; those that stand are broken.
+    pub async fn cut(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+            // The port is free when the task is gone; that it was aborted is known.
+            let _ = serving.await;
+        }
+    }
+
+    /// It carries again, at the same address.
+    pub async fn mend(&mut self) -> io::Result<()> {
+        self.cut().await;
+        let listener = TcpListener::bind(self.address).await?;
+        self.serving = Some(tokio::spawn(serve(listener, self.to.clone(), self.by)));
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+        }
+    }
+}
+
+/// Serves until it is dropped; connections end with it.
 pub async fn serve(listener: TcpListener, to: String, by: Duration) -> io::Result<()> {
+    let mut connections = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await?;
         let to = to.clone();
         // A connection that breaks is its two ends' affair.
-        tokio::spawn(async move { connection(client, &to, by).await });
+        connections.spawn(async move { connection(client, &to, by).await });
+        while connections.try_join_next().is_some() {}
     }
 }
 
@@ -64,15 +121,42 @@ async fn hold_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, by: Duration
 mod tests {
     use super::*;
 
+    /// Somebody who says what he hears, to as many as come.
+    async fn echo() -> String {
+        let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = echo.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = echo.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    copy(&mut read, &mut write).await
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_cut_refuses_and_mended_carries_again() {
+        let mut line = Line::to(&echo().await, Duration::ZERO).await.unwrap();
+        let mut answer = [0; 3];
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        client.write_all(b"one").await.unwrap();
+        client.read_exact(&mut answer).await.unwrap();
+        line.cut().await;
+        assert!(client.read_exact(&mut answer).await.is_err());
+        let refused = TcpStream::connect(line.address()).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        line.mend().await.unwrap();
+        let mut client = TcpStream::connect(line.address()).await.unwrap();
+        client.write_all(b"two").await.unwrap();
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"two");
+    }
+
     #[tokio::test]
     async fn each_answer_comes_later_and_whole() {
-        let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let to = echo.local_addr().unwrap().to_string();
-        tokio::spawn(async move {
-            let (mut stream, _) = echo.accept().await.unwrap();
-            let (mut read, mut write) = stream.split();
-            copy(&mut read, &mut write).await.unwrap();
-        });
+        let to = echo().await;
         let by = Duration::from_millis(50);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();

@@ -13,8 +13,10 @@ mod retry_after;
 #[cfg(test)]
 pub(super) mod scripted;
 mod tls;
+mod transport;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
@@ -23,7 +25,9 @@ use serde::de::DeserializeOwned;
 
 pub use error::HttpError;
 pub use tls::TlsError;
+pub use transport::Transport;
 
+use self::transport::Way;
 use crate::config::{PkiUrl, TlsConfig};
 
 /// The longest answer that is read. A certificate with a hundred names and five CAs above it has about 20 KiB
@@ -44,7 +48,8 @@ const MAX_IDLE: usize = 32;
 /// A client for one PKI. Keeps its connections; cheap to clone.
 #[derive(Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    way: Way,
+    headers: HeaderMap,
     timeout: Duration,
 }
 
@@ -75,12 +80,7 @@ pub struct Reply {
 impl HttpClient {
     /// A client for `url`. `timeout` bounds each call.
     pub fn new(url: &PkiUrl, tls: &TlsConfig, timeout: Duration) -> Result<Self, TlsError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let client = reqwest::Client::builder()
-            .user_agent(concat!("external-issuer/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
             .tls_backend_preconfigured(tls::client_config(url, tls)?)
             .http1_only()
             .no_proxy()
@@ -93,17 +93,19 @@ impl HttpClient {
             .pool_max_idle_per_host(MAX_IDLE)
             .build()
             .map_err(|error| TlsError::Client(error.without_url().to_string()))?;
-        Ok(Self { client, timeout })
+        Ok(Self { way: Way::Network(client), headers: usual_headers(), timeout })
+    }
+
+    /// A client whose requests do not leave the process.
+    #[must_use]
+    pub fn in_process(transport: Arc<dyn Transport>, timeout: Duration) -> Self {
+        Self { way: Way::InProcess(transport), headers: usual_headers(), timeout }
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let at = error::Place { operation: call.operation, url: call.url.clone(), timeout: self.timeout };
-        let mut request = self.client.request(call.method, call.url).headers(call.headers);
-        if let Some(body) = call.body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
-        }
-        let response = request.send().await.map_err(|error| at.sending(&error))?;
+        let response = self.carry(call, &at).await?;
         let status = response.status();
         if status.is_redirection() {
             return Err(at.redirected(status, response.headers().get(header::LOCATION)));
@@ -117,6 +119,47 @@ impl HttpClient {
         let body = read_body(response, &at).await?;
         Ok(Reply { status, retry_after, content_type, body })
     }
+}
+
+impl HttpClient {
+    async fn carry(&self, call: Call, at: &error::Place) -> Result<Response, HttpError> {
+        let mut headers = self.headers.clone();
+        headers.extend(call.headers);
+        if call.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        match &self.way {
+            Way::Network(client) => {
+                let request = client.request(call.method, call.url).headers(headers);
+                let request = match call.body {
+                    Some(body) => request.body(body),
+                    None => request,
+                };
+                request.send().await.map_err(|error| at.sending(&error))
+            }
+            Way::InProcess(transport) => {
+                let mut request = http::Request::new(call.body.unwrap_or_default().into());
+                *request.method_mut() = call.method;
+                *request.uri_mut() =
+                    call.url.as_str().parse().map_err(|_| at.broken(std::io::ErrorKind::InvalidInput))?;
+                *request.headers_mut() = headers;
+                match tokio::time::timeout(self.timeout, transport.send(request)).await {
+                    Ok(Ok(response)) => Ok(Response::from(response)),
+                    Ok(Err(kind)) => Err(at.broken(kind)),
+                    Err(_) => Err(at.silent()),
+                }
+            }
+        }
+    }
+}
+
+fn usual_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let agent = HeaderValue::from_static(concat!("external-issuer/", env!("CARGO_PKG_VERSION")));
+    headers.insert(header::USER_AGENT, agent);
+    headers
 }
 
 async fn read_body(mut response: Response, at: &error::Place) -> Result<Vec<u8>, HttpError> {

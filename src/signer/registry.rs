@@ -8,7 +8,7 @@ use std::time::Duration;
 use ca::{Authority, KeyAlgorithm};
 
 use super::Signer;
-use super::http::{HttpClient, TlsError};
+use super::http::{HttpClient, TlsError, Transport};
 use super::mockca::{self, MockCa, MockCaError};
 use super::secret::SecretText;
 use super::vault::{CredentialError, VaultSigner};
@@ -19,6 +19,7 @@ use crate::config::{Backend, Patience, PkiConfig};
 /// Makes signers. Remembers the mock CAs it made, so that an issuer keeps its CA when its signer is made anew.
 pub struct Registry {
     clock: SharedClock,
+    transport: Option<Arc<dyn Transport>>,
     mock_cas: Mutex<HashMap<String, (KeyAlgorithm, Arc<Authority>)>>,
 }
 
@@ -33,10 +34,10 @@ pub struct BuildError {
 }
 
 impl Registry {
-    /// A registry that knows the time.
+    /// A registry that knows the time. Its signers call their PKIs over the network, or by `transport`.
     #[must_use]
-    pub fn new(clock: SharedClock) -> Self {
-        Self { clock, mock_cas: Mutex::default() }
+    pub fn new(clock: SharedClock, transport: Option<Arc<dyn Transport>>) -> Self {
+        Self { clock, transport, mock_cas: Mutex::default() }
     }
 
     /// The signer of a PKI. Nothing is sent to it yet.
@@ -49,7 +50,10 @@ impl Registry {
         let timeout = patience.request_timeout;
         match &config.backend {
             Backend::Vault(vault) => {
-                let http = HttpClient::new(&vault.url, &config.tls, timeout)?;
+                let http = match &self.transport {
+                    None => HttpClient::new(&vault.url, &config.tls, timeout)?,
+                    Some(transport) => HttpClient::in_process(Arc::clone(transport), timeout),
+                };
                 Ok(Arc::new(VaultSigner::new(http, vault, credential)?))
             }
         }

@@ -110,6 +110,6 @@ impl Server {
         let document = json!({"type": "vault", "vault": vault}).to_string();
         let config = external_issuer::config::parse(&document).unwrap();
         let credential = SecretText::from_bytes(credential.as_bytes()).unwrap();
-        Registry::new(Arc::new(SystemClock)).pki(&config, credential, &Patience::default()).unwrap()
+        Registry::new(Arc::new(SystemClock), None).pki(&config, credential, &Patience::default()).unwrap()
     }
 }

@@ -265,6 +265,12 @@ impl Failure {
         })
     }
 
+    /// 500 with nothing but a sentence: what the real server says where it did not think of the error.
+    #[must_use]
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     /// 500: the server is at fault.
     #[must_use]
     pub fn internal(message: impl std::fmt::Display) -> Self {
@@ -291,11 +297,15 @@ impl Failure {
             "metadata": metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code.as_u16(),
         });
-        if let (Some(details), Some(status)) = (&self.details, status.as_object_mut()) {
-            status.insert("details".to_owned(), details.to_value());
+        if let Some(status) = status.as_object_mut() {
+            if !self.reason.is_empty() {
+                status.insert("reason".to_owned(), json!(self.reason));
+            }
+            if let Some(details) = &self.details {
+                status.insert("details".to_owned(), details.to_value());
+            }
         }
         status
     }

@@ -113,6 +113,24 @@ impl Store {
         objects
     }
 
+    /// An object as it was at `revision`, which must not be compacted away.
+    #[must_use]
+    pub fn at(
+        &self,
+        resource: &GroupResource,
+        namespace: &str,
+        name: &str,
+        revision: u64,
+    ) -> Option<Arc<Value>> {
+        let path = path(namespace, name);
+        let next =
+            self.changes_after(revision).find(|change| change.resource == *resource && change.path == path);
+        match next {
+            Some(change) => change.old.clone(),
+            None => self.get(resource, namespace, name).cloned(),
+        }
+    }
+
     /// The writes after `revision`, oldest first.
     pub fn changes_after(&self, revision: u64) -> impl Iterator<Item = &Change> {
         let from = self.history.partition_point(|change| change.revision <= revision);

@@ -75,10 +75,6 @@ impl Requests {
                 let params = PatchParams::apply("issue-load-null").force();
                 self.api.patch_status(name, &params, &Patch::Apply(canned.apply(request))).await
             }
-            Write::Merge => {
-                let patch = Patch::Merge(canned.merge(request));
-                self.api.patch_status(name, &PatchParams::default(), &patch).await
-            }
             Write::Update => {
                 self.api.replace_status(name, &PostParams::default(), &canned.update(request)).await
             }

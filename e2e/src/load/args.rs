@@ -14,7 +14,8 @@ Examples:
         external-issuer run --kubeconfig controller.kubeconfig --metrics-bind-address 0
 
   20 approvals a second for an issuer that runs, with the calls it makes from the audit log:
-    issue-load open --kind ExternalClusterIssuer --name load --rate 20 --count 600 --audit audit.log --pid controller=4711
+    issue-load open --kind ExternalClusterIssuer --name load --rate 20 --count 600 \\
+        --audit audit.log --client external-issuer --pid controller=4711
 
   The same for cert-manager's own Vault issuer, whose requests cert-manager approves itself:
     issue-load open --group cert-manager.io --kind ClusterIssuer --name vault --rate 20 --count 600 --approved-by-others
@@ -92,6 +93,9 @@ pub struct Common {
     /// The API server's audit log, to count the calls that each user made for these requests
     #[arg(long, value_name = "FILE")]
     pub audit: Option<PathBuf>,
+    /// Sum up the calls of this client only: the beginning of its User-Agent, such as external-issuer
+    #[arg(long, value_name = "NAME", requires = "audit")]
+    pub client: Option<String>,
     /// A process to watch, as NAME=PID or NAME=@FILE with the pid in it; may be given more than once
     #[arg(long = "pid", value_name = "NAME=PID")]
     pub processes: Vec<NamedPid>,
@@ -143,7 +147,7 @@ pub struct Open {
     /// Approvals a second
     #[arg(long, default_value = "20")]
     pub rate: f64,
-    /// Somebody else approves: requests are created at the rate, and time runs from the watch event with Approved
+    /// Somebody else approves: requests are created at the rate
     #[arg(long)]
     pub approved_by_others: bool,
 }
@@ -169,8 +173,6 @@ pub enum Write {
     Apply,
     /// PUT of the whole object, as client-go's status updates are
     Update,
-    /// JSON merge patch, as controller-runtime's status patches are
-    Merge,
 }
 
 /// `issue-load idle`.

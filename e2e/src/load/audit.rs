@@ -11,11 +11,15 @@ use super::api::USER_AGENT;
 use super::error::{LoadError, Result};
 use crate::audit::Entry;
 
-/// Calls of one kind by one user.
+/// Calls of one kind by one client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Calls {
     /// The user, without `system:serviceaccount:`.
     pub user: String,
+    /// The client's name: its `User-Agent` up to the version. cert-manager's controllers share a user and differ in
+    /// this.
+    #[serde(default)]
+    pub client: String,
     /// Such as `patch certificaterequests/status`.
     pub call: String,
     /// Whether it was refused or failed: the HTTP status.
@@ -51,7 +55,7 @@ impl Mark {
     pub fn calls_since(&self, namespace: &str, prefix: &str) -> Result<Vec<Calls>> {
         let mut file = File::open(&self.path).map_err(LoadError::file("open", &self.path))?;
         file.seek(SeekFrom::Start(self.offset)).map_err(LoadError::file("read", &self.path))?;
-        let mut counts = BTreeMap::<(String, String, Option<u16>), u64>::new();
+        let mut counts = BTreeMap::<Kind, u64>::new();
         for line in BufReader::new(file).lines() {
             let line = line.map_err(LoadError::file("read", &self.path))?;
             // The last line may be half written.
@@ -60,13 +64,21 @@ impl Mark {
                 *counts.entry(key).or_default() += 1;
             }
         }
-        let calls =
-            counts.into_iter().map(|((user, call, refused), count)| Calls { user, call, refused, count });
+        let calls = counts.into_iter().map(|((user, client, call, refused), count)| Calls {
+            user,
+            client,
+            call,
+            refused,
+            count,
+        });
         Ok(calls.collect())
     }
 }
 
-fn key(line: &Entry, namespace: &str, prefix: &str) -> Option<(String, String, Option<u16>)> {
+/// User, client, call, and the HTTP status if it was refused.
+type Kind = (String, String, String, Option<u16>);
+
+fn key(line: &Entry, namespace: &str, prefix: &str) -> Option<Kind> {
     let object = line.object_ref.as_ref()?;
     let about = object.namespace == namespace && object.name.starts_with(prefix);
     let read = matches!(object.resource.as_str(), "secrets" | "configmaps") && line.verb == "get";
@@ -75,8 +87,9 @@ fn key(line: &Entry, namespace: &str, prefix: &str) -> Option<(String, String, O
     }
     let call = format!("{} {}", line.verb, object.path());
     let user = line.user.username.trim_start_matches("system:serviceaccount:").to_owned();
+    let client = line.user_agent.split('/').next().unwrap_or_default().to_owned();
     let code = line.code();
-    Some((user, call, (code >= 400).then_some(code)))
+    Some((user, client, call, (code >= 400).then_some(code)))
 }
 
 #[cfg(test)]
@@ -101,7 +114,7 @@ mod tests {
             .unwrap();
         let mark = Mark::now(file.path()).unwrap();
         for line in [
-            line("ResponseComplete", "patch", "x", "certificaterequests", "load-1-0", 200),
+            line("ResponseComplete", "patch", "x/1.0 (linux)", "certificaterequests", "load-1-0", 200),
             line("ResponseComplete", "patch", "x", "certificaterequests", "load-1-1", 200),
             line("ResponseComplete", "patch", "x", "certificaterequests", "load-1-1", 409),
             line("ResponseStarted", "watch", "x", "certificaterequests", "load-1-1", 200),
@@ -113,6 +126,7 @@ mod tests {
         write!(file, "{{\"stage\": \"Resp").unwrap();
         let call = |refused, count| Calls {
             user: "a:b".into(),
+            client: "x".into(),
             call: "patch certificaterequests/status".into(),
             refused,
             count,

@@ -17,10 +17,8 @@ pub enum End {
 /// One request.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// When the approval was answered.
-    pub approval_answered: Option<Instant>,
     /// When the watch showed the approval.
-    pub approval_seen: Option<Instant>,
+    pub approved: Option<Instant>,
     /// When the watch showed the end, and which.
     pub end: Option<(Instant, End)>,
     /// What the Ready condition last said while it was not the end.
@@ -28,28 +26,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// From the approval to the certificate.
+    /// From the approval to the certificate, both by the watch, so that it does not matter when our own calls are
+    /// answered. `None` also if it was first seen with both: how long it took is not known then.
     #[must_use]
-    pub fn latency(&self, approval: Approval) -> Option<Duration> {
-        let approved = match approval {
-            Approval::Answered => self.approval_answered,
-            Approval::Seen => self.approval_seen,
-        };
+    pub fn latency(&self) -> Option<Duration> {
         match &self.end {
-            // An answer may be read a moment later than the event of an issuer that is quick.
-            Some((at, End::Issued)) => Some(at.saturating_duration_since(approved?)),
+            Some((at, End::Issued)) => {
+                Some(at.saturating_duration_since(self.approved?)).filter(|time| !time.is_zero())
+            }
             _ => None,
         }
     }
-}
-
-/// From which moment on time runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// The API server answered our approval.
-    Answered,
-    /// The watch showed somebody's approval.
-    Seen,
 }
 
 /// All requests of a run.
@@ -78,19 +65,12 @@ impl Board {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Our approval was answered.
-    pub fn approved(&self, index: usize, at: Instant) {
-        if let Some(record) = self.inner().records.get_mut(index) {
-            record.approval_answered = Some(at);
-        }
-    }
-
     /// The watch showed the request.
     pub fn seen(&self, index: usize, at: Instant, approved: bool, waiting: Option<String>, end: Option<End>) {
         let mut inner = self.inner();
         let Some(record) = inner.records.get_mut(index) else { return };
-        if approved && record.approval_seen.is_none() {
-            record.approval_seen = Some(at);
+        if approved && record.approved.is_none() {
+            record.approved = Some(at);
         }
         record.waiting = waiting;
         if record.end.is_none()

@@ -3,15 +3,14 @@
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
-use tokio::process::{Child, Command};
 
 use super::args::{NamedPid, PidSource};
 use super::error::{LoadError, Result};
+use crate::process::{Process, Start};
 
 /// What `/proc` says of a process at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -131,11 +130,10 @@ fn read_pid(path: &Path) -> Result<u32> {
     text.trim().parse().map_err(|_| problem())
 }
 
-/// The issuer's process, started by us.
+/// The issuer's process, started by us; it ends with us, however we end.
 #[derive(Debug)]
 pub struct Issuer {
-    child: Child,
-    pid: u32,
+    process: Process,
     name: String,
     log: PathBuf,
     /// Removes the log when it is ours.
@@ -149,39 +147,37 @@ const TAIL: u64 = 2000;
 
 impl Issuer {
     /// Starts it. Its output goes to `log`, or to a temporary file.
-    pub fn start(command: &[String], log: Option<&Path>) -> Result<Self> {
-        let [program, arguments @ ..] = command else {
+    pub async fn start(command: &[String], log: Option<&Path>) -> Result<Self> {
+        let [program, ..] = command else {
             return Err(LoadError::Process("no command was given".to_owned()));
         };
-        let (path, kept) = if let Some(path) = log {
+        let (log, kept) = if let Some(path) = log {
             (path.to_owned(), None)
         } else {
             let file =
                 tempfile::NamedTempFile::new().map_err(LoadError::file("create", std::env::temp_dir()))?;
             (file.path().to_owned(), Some(file))
         };
-        let file = fs::File::create(&path).map_err(LoadError::file("create", &path))?;
-        let other = file.try_clone().map_err(LoadError::file("create", &path))?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(file)
-            .stderr(other)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| LoadError::Process(format!("could not start {program}: {error}")))?;
-        let pid = child.id().unwrap_or_default();
         let name = Path::new(program)
             .file_name()
             .map_or(program.clone(), |name| name.to_string_lossy().into_owned());
-        Ok(Self { child, pid, name, log: path, _log: kept })
+        let start = Start {
+            name: name.clone(),
+            command: command.to_vec(),
+            environment: Vec::new(),
+            log: log.clone(),
+            stdout: None,
+        };
+        let process =
+            Process::start(start).await.map_err(|error| LoadError::Process(format!("{error:#}")))?;
+        Ok(Self { process, name, log, _log: kept })
     }
 
     /// Waits for an end that was not asked for.
-    pub async fn ended(&mut self) -> LoadError {
-        match self.child.wait().await {
+    pub async fn ended(&self) -> LoadError {
+        match self.process.end(Duration::MAX).await {
             Ok(status) => self.failure(status),
-            Err(error) => LoadError::Process(format!("could not wait for {}: {error}", self.name)),
+            Err(error) => LoadError::Process(format!("{error:#}")),
         }
     }
 
@@ -196,25 +192,13 @@ impl Issuer {
     /// What it cost until now.
     #[must_use]
     pub fn cost(&self) -> Option<Cost> {
-        Usage::of(self.pid).map(|usage| Cost::between(&self.name, Usage::default(), usage))
+        Usage::of(self.process.pid()).map(|usage| Cost::between(&self.name, Usage::default(), usage))
     }
 
     /// Asks it to end, and waits.
-    pub async fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // One that has ended is no error here: the wait tells.
-            let _ = rustix::process::kill_process(pid, Signal::TERM);
-        }
-        match tokio::time::timeout(GRACE, self.child.wait()).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(LoadError::Process(format!("could not wait for {}: {error}", self.name))),
-            Err(_) => Err(LoadError::Process(format!(
-                "{} did not end within {} s of SIGTERM and was killed",
-                self.name,
-                GRACE.as_secs()
-            ))),
-        }
+    pub async fn stop(self) -> Result<()> {
+        let ended = self.process.stop(GRACE).await;
+        ended.map(drop).map_err(|error| LoadError::Process(format!("{error:#} of SIGTERM; it is killed")))
     }
 }
 
@@ -247,14 +231,14 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_ends_early_is_an_error_with_its_last_words() {
         let command = ["sh".to_owned(), "-c".to_owned(), "echo no licence; exit 3".to_owned()];
-        let mut issuer = Issuer::start(&command, None).unwrap();
+        let issuer = Issuer::start(&command, None).await.unwrap();
         let said = issuer.ended().await.to_string();
         assert!(said.contains("exit status: 3") && said.ends_with("no licence\n"), "{said}");
     }
 
     #[tokio::test]
     async fn a_process_is_stopped() {
-        let issuer = Issuer::start(&["sleep".to_owned(), "1000".to_owned()], None).unwrap();
+        let issuer = Issuer::start(&["sleep".to_owned(), "1000".to_owned()], None).await.unwrap();
         assert!(issuer.cost().is_some());
         issuer.stop().await.unwrap();
     }

@@ -1,12 +1,12 @@
 //! The figures of one run, for people and as JSON.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::audit::Calls;
-use super::board::{Approval, End, Record};
+use super::board::{End, Record};
 use super::process::Cost;
 
 /// The figures of one run.
@@ -34,6 +34,9 @@ pub struct Report {
     /// Calls to the API server, our own left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<Vec<Calls>>,
+    /// Whose calls are summed up: the beginning of a client's name. Everybody's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
 }
 
 /// What became of the requests.
@@ -57,6 +60,9 @@ pub struct Issuance {
     /// From Approved to Ready, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
+    /// How many were first seen when they were Ready already, and are left out of the latency.
+    #[serde(default)]
+    pub unseen: usize,
     /// How late the generator was at worst in an open loop, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_approval: Option<f64>,
@@ -67,7 +73,7 @@ pub struct Issuance {
 /// Percentiles in milliseconds, by nearest rank.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Where time begins: `approval answered` or `approval seen`.
+    /// Where time begins: `approval seen` or `write begun`.
     pub from: String,
     /// Half are faster.
     pub p50: f64,
@@ -87,9 +93,9 @@ pub struct NullRate {
     pub writers: usize,
     /// The kind of write.
     pub write: String,
-    /// Writes a second.
+    /// From the first answer to the last, how many a second: as an issuer's rate is counted.
     pub per_second: f64,
-    /// From the first write's start to the last one's answer.
+    /// From the first answer to the last.
     pub seconds: f64,
     /// From a write's start to its answer, in milliseconds.
     pub latency: Latency,
@@ -111,7 +117,7 @@ impl Latency {
 impl Issuance {
     /// Reads it off the records.
     #[must_use]
-    pub fn of(records: &[Record], approval: Approval, watch_restarts: usize) -> Self {
+    pub fn of(records: &[Record], watch_restarts: usize) -> Self {
         let mut ready: Vec<_> = Vec::new();
         let mut failures: Vec<&str> = Vec::new();
         for record in records {
@@ -122,33 +128,31 @@ impl Issuance {
             }
         }
         ready.sort_unstable();
-        let span = match (ready.first(), ready.last()) {
-            (Some(first), Some(last)) => last.saturating_duration_since(*first),
-            _ => Duration::ZERO,
-        };
-        let times = records.iter().filter_map(|record| record.latency(approval)).collect();
-        let from = match approval {
-            Approval::Answered => "approval answered",
-            Approval::Seen => "approval seen",
-        };
+        let (issued_per_second, span) = rate(&ready);
+        let times: Vec<Duration> = records.iter().filter_map(Record::latency).collect();
+        let unseen = ready.len() - times.len();
         Self {
             issued: ready.len(),
             failed: failures.len(),
             failure: failures.first().map(|why| (*why).to_owned()),
-            issued_per_second: per_second(ready.len().saturating_sub(1), span),
+            issued_per_second,
             seconds: span.as_secs_f64(),
             first_after_start: None,
-            latency: Latency::of(times, from),
+            latency: Latency::of(times, "approval seen"),
+            unseen,
             latest_approval: None,
             watch_restarts,
         }
     }
 }
 
-/// `count` in `span`, per second.
+/// From the first of these moments to the last: how many a second, and how long. They are in order.
 #[must_use]
-pub fn per_second(count: usize, span: Duration) -> f64 {
-    if span.is_zero() { 0.0 } else { number(count) / span.as_secs_f64() }
+pub fn rate(moments: &[Instant]) -> (f64, Duration) {
+    let (Some(first), Some(last)) = (moments.first(), moments.last()) else { return (0.0, Duration::ZERO) };
+    let span = last.saturating_duration_since(*first);
+    let count = number(moments.len().saturating_sub(1));
+    (if span.is_zero() { 0.0 } else { count / span.as_secs_f64() }, span)
 }
 
 pub(super) fn millis(time: Duration) -> f64 {
@@ -160,12 +164,14 @@ pub(super) fn number(count: usize) -> f64 {
 }
 
 impl Report {
-    /// Calls per request: status writes, events, everything else that writes, and reads; refused ones included.
+    /// The issuer's calls per request: status writes, events, everything else that writes, and reads. What was refused
+    /// is listed, not summed.
     #[must_use]
     pub fn calls_per_request(&self) -> Option<[f64; 4]> {
         let calls = self.calls.as_ref()?;
+        let client = self.client.as_deref().unwrap_or_default();
         let mut sums = [0_u64; 4];
-        for call in calls {
+        for call in calls.iter().filter(|call| call.refused.is_none() && call.client.starts_with(client)) {
             let [status, events, writes, reads] = &mut sums;
             let sum = match call.call.split_once(' ') {
                 Some((_, "certificaterequests/status")) => status,
@@ -206,14 +212,15 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         if let Some([status, events, writes, reads]) = self.calls_per_request() {
+            let whose = self.client.as_deref().map(|client| format!(" of {client}")).unwrap_or_default();
             writeln!(
                 f,
-                "  calls per request: {status:.2} status writes, {events:.2} events, {writes:.2} other writes, {reads:.2} reads"
+                "  calls{whose} per request: {status:.2} status writes, {events:.2} events, {writes:.2} other writes, {reads:.2} reads"
             )?;
         }
-        for Calls { user, call, refused, count } in self.calls.iter().flatten() {
+        for Calls { user, client, call, refused, count } in self.calls.iter().flatten() {
             let refused = refused.map(|code| format!(" answered {code}")).unwrap_or_default();
-            writeln!(f, "    {count} × {call}{refused} by {user}")?;
+            writeln!(f, "    {count} × {call}{refused} by {client} ({user})")?;
         }
         Ok(())
     }
@@ -237,6 +244,19 @@ impl fmt::Display for Issuance {
         }
         if let Some(latest) = self.latest_approval {
             writeln!(f, "  the generator was at most {latest:.1} ms late")?;
+            if self.latency.as_ref().is_some_and(|latency| latest > latency.p50) {
+                writeln!(
+                    f,
+                    "  that is more than half of the requests took: the load was not as even as it should be"
+                )?;
+            }
+        }
+        if self.unseen > 0 {
+            writeln!(
+                f,
+                "  {} were first seen when they were Ready already: not in the latencies",
+                self.unseen
+            )?;
         }
         if self.watch_restarts > 0 {
             writeln!(
@@ -258,8 +278,6 @@ impl fmt::Display for Latency {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]
@@ -277,15 +295,44 @@ mod tests {
         let begin = Instant::now();
         let at = |seconds: u64| begin + Duration::from_secs(seconds);
         let record = |ready: u64| Record {
-            approval_answered: Some(begin),
+            approved: Some(begin),
             end: Some((at(ready), End::Issued)),
             ..Record::default()
         };
         let failed = Record { end: Some((at(9), End::Failed("no".into()))), ..Record::default() };
-        let records = [record(5), record(10), record(15), failed];
-        let issuance = Issuance::of(&records, Approval::Answered, 0);
+        let unseen = Record { approved: Some(at(15)), ..record(15) };
+        let records = [record(5), record(10), unseen, failed];
+        let issuance = Issuance::of(&records, 0);
         assert_eq!((issuance.issued, issuance.failed, issuance.failure.as_deref()), (3, 1, Some("no")));
         assert!((issuance.issued_per_second - 0.2).abs() < 1e-9, "{issuance:?}");
-        assert!((issuance.latency.unwrap().p50 - 10_000.0).abs() < 1e-9);
+        // Of three, one is not known.
+        assert_eq!(issuance.unseen, 1);
+        assert!((issuance.latency.unwrap().p50 - 5_000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn only_the_issuer_s_calls_that_were_answered_are_summed() {
+        let call = |client: &str, call: &str, refused| Calls {
+            user: "a:b".into(),
+            client: client.into(),
+            call: call.into(),
+            refused,
+            count: 10,
+        };
+        let status = "patch certificaterequests/status";
+        let report = Report {
+            count: 10,
+            calls: Some(vec![
+                call("issuer", status, None),
+                call("issuer", status, Some(409)),
+                call("issuer", "create events", None),
+                call("approver", status, None),
+            ]),
+            client: Some("issuer".into()),
+            ..Report::default()
+        };
+        let sums = |report: &Report| report.calls_per_request().unwrap().map(|sum| format!("{sum:.1}"));
+        assert_eq!(sums(&report), ["1.0", "1.0", "0.0", "0.0"]);
+        assert_eq!(sums(&Report { client: None, ..report }), ["2.0", "1.0", "0.0", "0.0"]);
     }
 }

@@ -149,15 +149,6 @@ impl Canned {
         })
     }
 
-    /// For a merge patch, which replaces the list of conditions as a whole.
-    #[must_use]
-    pub fn merge(&self, request: &DynamicObject) -> Value {
-        json!({
-            "metadata": {"resourceVersion": &request.metadata.resource_version},
-            "status": self.status(&[conditions(request), vec![ready()]].concat()),
-        })
-    }
-
     /// For an update: the whole object.
     #[must_use]
     pub fn update(&self, request: &DynamicObject) -> DynamicObject {
@@ -225,7 +216,6 @@ mod tests {
         let canned = Canned::new().unwrap();
         let count = |status: &Value| status["status"]["conditions"].as_array().map_or(0, Vec::len);
         assert_eq!(count(&canned.apply(&request)), 1);
-        assert_eq!(count(&canned.merge(&request)), 2);
         assert_eq!(count(&canned.update(&request).data), 2);
     }
 }

@@ -51,25 +51,29 @@ fn markdown(reports: &[Report]) -> String {
             .calls_per_request()
             .map_or_else(dash, |[status, events, ..]| format!("{status:.2} + {events:.2}"));
         let api_server = report.processes.iter().find(|cost| cost.name == API_SERVER);
-        let issuer = report.processes.iter().find(|cost| cost.name != API_SERVER);
-        let memory = issuer.map_or_else(dash, |cost| format!("{:.1} / {:.1}", cost.rss_mib, cost.peak_mib));
+        let others = || report.processes.iter().filter(|cost| cost.name != API_SERVER);
+        let memory = cells(others().map(|cost| format!("{:.1} / {:.1}", cost.rss_mib, cost.peak_mib)));
+        let cpu = cells(others().filter_map(|cost| per_1000(cost, report.count)));
         let requests = if report.count == 0 { dash() } else { report.count.to_string() };
         let _ = writeln!(
             text,
             "| {} | {requests} | {rate} | {latency} | {calls} | {} | {memory} | {} |",
             report.label,
-            per_1000(issuer, report.count),
-            per_1000(api_server, report.count),
+            cpu,
+            api_server.and_then(|cost| per_1000(cost, report.count)).unwrap_or_else(dash),
         );
     }
     text
 }
 
-fn per_1000(cost: Option<&Cost>, count: usize) -> String {
-    match cost {
-        Some(cost) if count > 0 => format!("{:.2}", cost.cpu_seconds * 1000.0 / number(count)),
-        _ => dash(),
-    }
+fn per_1000(cost: &Cost, count: usize) -> Option<String> {
+    (count > 0).then(|| format!("{:.2}", cost.cpu_seconds * 1000.0 / number(count)))
+}
+
+/// One cell for all processes: where there are two, both are shown.
+fn cells(each: impl Iterator<Item = String>) -> String {
+    let each: Vec<String> = each.collect();
+    if each.is_empty() { dash() } else { each.join("; ") }
 }
 
 fn dash() -> String {

@@ -53,11 +53,6 @@ impl MockPki {
         Ok(all)
     }
 
-    /// How many requests reached its signing paths, with a CSR or without (a health check has none).
-    pub async fn signing_requests(&self) -> Result<usize> {
-        Ok(self.control.journal().await?.iter().filter(|entry| entry.path.contains("/sign/")).count())
-    }
-
     /// Exactly one certificate was issued for a common name, and it is this one.
     pub async fn issued_once(&self, common_name: &str, leaf: &judge::Seen) -> Result {
         let issued = self.issued_for(common_name).await?;

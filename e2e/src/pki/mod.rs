@@ -1,20 +1,25 @@
 //! The PKIs that a scenario may ask for.
 
 mod mock;
+mod openbao;
 mod vault;
 
 use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::Result;
+use crate::line::Line;
 
 pub use mock::{Fault, Guard, MockPki};
+pub use openbao::OpenBao;
 pub use vault::VaultServer;
 
 /// Brings PKIs.
 pub trait Pkis: Send + Sync {
     /// The real OpenBao that all scenarios share.
     fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>>;
+    /// A fresh OpenBao, which is the scenario's own: it takes a second or two.
+    fn own_openbao(&self) -> BoxFuture<'_, Result<OpenBao>>;
     /// A fresh mock-pki, which is the scenario's own.
     fn mock(&self) -> BoxFuture<'_, Result<MockPki>>;
     /// Every root token so far: none may be seen anywhere.
@@ -47,6 +52,13 @@ pub enum Login {
 }
 
 impl Vault {
+    /// The same at the other end of a line.
+    #[must_use]
+    pub fn behind(mut self, line: &Line) -> Self {
+        self.url = format!("http://{}", line.address());
+        self
+    }
+
     /// The document for the ConfigMap.
     #[must_use]
     pub fn config(&self) -> String {

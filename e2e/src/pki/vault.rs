@@ -1,11 +1,14 @@
 //! A Vault as its administrator sees it: real or mock, it is set up through the same HTTP API.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::{Login, Vault};
 use crate::Result;
+use crate::line::Line;
 
 /// A running Vault or OpenBao.
 #[derive(Clone, Debug)]
@@ -62,11 +65,6 @@ impl VaultServer {
         text(&made, "/auth/client_token")
     }
 
-    /// Revokes a token.
-    pub async fn revoke(&self, token: &str) -> Result {
-        self.post("auth/token/revoke", json!({"token": token})).await.map(drop)
-    }
-
     /// A role that signs names of these domains: `pki_int/sign/<name>`.
     pub async fn role(&self, name: &str, domains: &[&str]) -> Result {
         let role = json!({
@@ -95,7 +93,12 @@ impl VaultServer {
         Vault { url: self.url.clone(), path: format!("pki_int/sign/{role}"), login }
     }
 
-    async fn post(&self, path: &str, body: Value) -> Result<Value> {
+    /// A line to it whose answers come `by` later.
+    pub async fn line(&self, by: Duration) -> Result<Line> {
+        Line::to(self.url.trim_start_matches("http://"), by).await.context("a line to the PKI")
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Result<Value> {
         self.call(Method::POST, path, Some(body)).await
     }
 

@@ -54,8 +54,16 @@ async fn a_bad_certificate_is_rejected_with_what_is_wrong_with_it(world: &World)
         ),
         ("expired", Fault::new("expired-leaf"), "…validity: notAfter … has passed…"),
         ("future", Fault::new("future-leaf"), "…validity: notBefore …"),
-        ("stranger", Fault::new("unrelated-certificate"), "…"),
-        ("stranger-first", Fault::new("unrelated-certificate").with("first", true), "…"),
+        (
+            "stranger",
+            Fault::new("unrelated-certificate"),
+            "not part of the chain of CN=stranger.example.com: CN=Unrelated CA (serial …)",
+        ),
+        (
+            "stranger-first",
+            Fault::new("unrelated-certificate").with("first", true),
+            "not part of the chain of CN=stranger-first.example.com: CN=Unrelated CA (serial …)",
+        ),
     ];
     for (name, fault, told) in bad {
         let common_name = format!("{name}.example.com");
@@ -115,6 +123,8 @@ async fn a_missing_chain_still_gives_a_certificate_that_openssl_accepts(world: &
     ensure!(status.ca.is_none(), "a CA out of nowhere");
     let pem = String::from_utf8(status.certificate.unwrap_or_default().0)?;
     ensure!(crate::judge::blocks(&pem).len() == 1, "{pem}");
+    // Whoever knows the issuing CA accepts it.
+    crate::judge::verify(&pem, &world.pair("short-chain").await?.ca)?;
     pki.issued_once("no-chain.example.com", &crate::judge::certificate(&pem)?).await?;
     fault.uninstall().await?;
     Ok(())
@@ -129,11 +139,31 @@ async fn an_answer_that_is_none_is_retried_with_a_clear_message(world: &World) -
             Fault::new("oversized-body").with("declare", true),
             "…the answer is longer than 1048576 bytes; retrying until …",
         ),
-        ("bomb", Fault::new("gzip-bomb"), "…"),
-        ("drip", Fault::new("slow-drip").with("bytes", 100_000), "…"),
-        ("html", Fault::new("wrong-content-type"), "…html…"),
-        ("redirect", Fault::new("redirect"), "…redirect…"),
-        ("empty", Fault::new("empty-answer"), "…"),
+        (
+            "bomb",
+            Fault::new("gzip-bomb"),
+            "…the answer is compressed (gzip), though that was declined; retrying until …",
+        ),
+        (
+            "drip",
+            Fault::new("slow-drip").with("bytes", 100_000),
+            "…the answer was not complete within 3s; retrying until …",
+        ),
+        (
+            "html",
+            Fault::new("wrong-content-type"),
+            "…HTTP 200 with text/html; charset=utf-8, but without Vault's data.certificate…",
+        ),
+        (
+            "redirect",
+            Fault::new("redirect"),
+            "…HTTP 307 to http://elsewhere.invalid; redirects are not followed, as the credential would go along: …",
+        ),
+        (
+            "empty",
+            Fault::new("empty-answer"),
+            "…connection closed before message completed; retrying until …",
+        ),
     ];
     let mut guards = Vec::new();
     for (name, fault, _) in &none {

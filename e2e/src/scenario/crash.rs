@@ -1,80 +1,137 @@
 //! SIGKILL at random instants under load.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use external_issuer::clock::{Clock as _, SystemClock};
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::json;
+use tokio::sync::watch;
+use x509::bundle;
 
 use super::scenarios;
 use crate::Result;
 use crate::api::{Certificate, CertificateRequest};
 use crate::controller::{Replica, Settings};
-use crate::judge;
-use crate::pki::{Fault, MockPki};
+use crate::pki::MockPki;
 use crate::world::{Dice, Issuer, Kind, LONG, Pair, World};
 
 scenarios!("crash":
-    alone two_hundred_certificates_survive_ten_kills_at_random_instants,
+    alone a_load_of_two_hundred_certificates_survives_kills_at_random_instants,
 );
 
-const CERTIFICATES: usize = 200;
-const KILLS: u64 = 10;
-/// How many requests the controller works on at once: as many as a kill can lose, and few enough for the load to
-/// last for all kills.
+/// How many Certificates are asked for and not issued when a round begins.
+const LOAD: usize = 200;
+/// Rounds: in each the controller is killed once, in every second one twice.
+const ROUNDS: usize = 10;
+/// How many requests the controller works on at once: as many as one kill can make the PKI sign in vain.
 const IN_FLIGHT: usize = 12;
+/// How long an answer is on its way: it is signed already, so a kill meanwhile loses it.
+const ON_THE_WAY: Duration = Duration::from_millis(150);
+/// A call ends within this, so a kill later than that after a signing did not lose its answer.
+const CALL: Duration = Duration::from_secs(10);
+/// Start, the wait for the Lease of the one that was killed, and the first signings.
+const START: Duration = Duration::from_secs(8);
 /// How many calls the suite itself makes at once.
 const AT_ONCE: usize = 16;
 
-/// The controller is killed whenever a random number of certificates was issued. Every Certificate must get its
-/// Secret, nothing may be published twice, and what the PKI issued twice must be explained by a kill between the
-/// two.
-async fn two_hundred_certificates_survive_ten_kills_at_random_instants(world: &World) -> Result {
-    let settings = Settings { short_lease: true, requests_at_once: Some(IN_FLIGHT), ..Settings::default() };
-    let mut replica = world.replace_controller(settings).await?;
+const KILLED: Settings =
+    Settings { clock_offset_secs: 0, short_lease: true, requests_at_once: Some(IN_FLIGHT) };
+
+/// Each of ten kills finds a load of two hundred: what was issued since the last one is asked for anew. It comes when
+/// a random number of them was published; in every second round the successor is killed as well, at a random instant
+/// of its start, its wait for the Lease and its first signings. (`--repeat 10` makes it ten runs of that.)
+///
+/// Every Certificate must get its Secret. No request may be published twice and none signed after it was published.
+/// What the PKI signed twice must be explained: by the first kill after the first signing, which must have followed
+/// while the answer could be on its way; and no kill explains more than was in flight.
+async fn a_load_of_two_hundred_certificates_survives_kills_at_random_instants(world: &World) -> Result {
+    let replica = world.replace_controller(KILLED).await?;
     let pki = world.pkis().mock().await?;
-    let issuer = world.vault_issuer(Kind::ClusterIssuer, "mock-pki", &pki.vault.by_token().await?).await?;
+    let line = pki.vault.line(ON_THE_WAY).await?;
+    world.vault_settings(Kind::ClusterIssuer, &pki.vault.by_token().await?.behind(&line)).await?;
+    let spec = world.pki_spec_with(Kind::ClusterIssuer, json!({"requestTimeout": "5s"}));
+    let issuer = world.issuer(Kind::ClusterIssuer, "mock-pki", spec).await?;
     world.issuer_ready(&issuer).await?;
-    // A PKI that takes a moment: at any instant there are answers on their way.
-    let slow = pki.when_signing(Fault::new("latency").with("milliseconds", 150)).await?;
     let published = Published::watch(world);
-    let mut dice = Dice::new(world.seed);
-    let mut kills = Vec::new();
-    ask_for_all(world, &issuer).await?;
-    for left in (1..=KILLS).rev() {
-        // So many that the load lasts for all kills, and no more than are left.
-        let waiting = waiting(world).await?;
-        let count =
-            issued(world, &replica).await + dice.below((waiting * 3 / 2 / left).min(waiting * 4 / 5) + 1);
-        wait_until_issued(world, &replica, count).await?;
-        let before = SystemClock.now();
-        world.controller.kill(&replica).await?;
-        kills.push((before, SystemClock.now()));
-        replica = world.controller.start(settings).await?;
-        ensure!(waiting > 0, "the load ended before the kills: {left} were left");
+    let dice = Dice::new(world.seed);
+    let mut run = Run { world, issuer, replica, dice, asked: 0, kills: Vec::new() };
+    for round in 0..ROUNDS {
+        run.round(round, &published).await.with_context(|| format!("in round {round}"))?;
     }
-    all_ready(world).await?;
-    slow.uninstall().await?;
-    published.nothing_twice()?;
-    let duplicates = duplicates_are_explained(&pki, &kills).await?;
+    let Run { asked, kills, mut dice, .. } = run;
+    all_ready(world, asked).await?;
+    published.nothing_twice(world, asked)?;
+    let in_vain = signed_in_vain(&pki, &published, &kills).await?;
+    let worst = in_vain.iter().max().copied().unwrap_or_default();
+    ensure!(worst > 0, "no kill has lost an answer: the kills came when nothing was in flight");
     world.note(&format!(
-        "{CERTIFICATES} Certificates, {KILLS} kills, {duplicates} certificates issued in vain: a kill lost the answer",
+        "{asked} Certificates, {} kills, {} certificates signed in vain, {worst} by one kill at most: their answers were \
+         on the way when it came",
+        kills.len(),
+        in_vain.iter().sum::<usize>(),
     ));
-    secrets_hold_what_the_ledger_has(world, &pki, &mut dice).await
+    secrets_hold_what_was_published(world, &published, asked, &mut dice).await
+}
+
+/// The load and the controller that is killed.
+struct Run<'a> {
+    world: &'a World,
+    issuer: Issuer,
+    replica: Replica,
+    dice: Dice,
+    /// How many Certificates so far.
+    asked: usize,
+    /// Just before and just after each.
+    kills: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Run<'_> {
+    async fn round(&mut self, round: usize, published: &Published) -> Result {
+        let (world, issuer, before) = (self.world, self.issuer.clone(), published.count());
+        let new = self.asked..before + LOAD;
+        self.asked = self.asked.max(new.end);
+        // Never all of them: something is left for the successor.
+        let count = before + usize::try_from(self.dice.below(LOAD as u64 / 2))?;
+        let kills = async {
+            published.reach(count).await?;
+            // So that the instant does not hang on what a publication sets off.
+            self.kill_within(ON_THE_WAY).await?;
+            if !round.is_multiple_of(2) {
+                self.kill_within(START).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(ask(world, new, &issuer), kills).map(drop)
+    }
+
+    /// Kills the controller at a random instant before `most` has passed, and starts its successor.
+    async fn kill_within(&mut self, most: Duration) -> Result {
+        let milliseconds = self.dice.below(u64::try_from(most.as_millis())?);
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        let running = self.world.controller.replicas();
+        ensure!(running == [self.replica], "before the kill {running:?} run: one ended by itself");
+        let before = SystemClock.now();
+        self.world.controller.kill(&self.replica).await?;
+        self.kills.push((before, SystemClock.now()));
+        self.replica = self.world.controller.start(KILLED).await?;
+        Ok(())
+    }
 }
 
 fn name(number: usize) -> String {
     format!("load-{number}")
 }
 
-/// Makes all Certificates.
-async fn ask_for_all(world: &World, issuer: &Issuer) -> Result {
+/// Makes Certificates.
+async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
     let reference = issuer.reference();
-    let asked: Vec<Result> = futures::stream::iter((0..CERTIFICATES).map(name))
+    let asked: Vec<Result> = futures::stream::iter(numbers.map(name))
         .map(|name| {
             let reference = &reference;
             async move { world.certificate(&name, reference).await.map(drop) }
@@ -85,58 +142,38 @@ async fn ask_for_all(world: &World, issuer: &Issuer) -> Result {
     asked.into_iter().collect()
 }
 
-/// How many requests are not issued yet, or not even made.
-async fn waiting(world: &World) -> Result<u64> {
-    let all = world.api::<CertificateRequest>().list(&ListParams::default()).await?;
-    let done = |request: &CertificateRequest| {
-        request.status.as_ref().is_some_and(|status| status.certificate.is_some())
+/// Waits until every Certificate is Ready.
+async fn all_ready(world: &World, wanted: usize) -> Result {
+    let mut ready = BTreeSet::new();
+    let certificates = watcher(world.api::<Certificate>(), watcher::Config::default());
+    let mut certificates = std::pin::pin!(certificates.default_backoff().applied_objects());
+    let all = async {
+        while ready.len() < wanted {
+            let Some(Ok(certificate)) = certificates.next().await else { continue };
+            let is_ready = certificate.condition("Issuing").is_none()
+                && certificate
+                    .condition("Ready")
+                    .is_some_and(|ready| ready.reason.as_deref() == Some("Ready"));
+            let name = certificate.metadata.name.unwrap_or_default();
+            if is_ready {
+                ready.insert(name)
+            } else {
+                ready.remove(&name)
+            };
+        }
     };
-    Ok((CERTIFICATES - all.iter().filter(|request| done(request)).count()) as u64)
-}
-
-/// Waits until a replica has got so many certificates from the PKI; asks as fast as it can, so that the instant
-/// is as random as the count.
-async fn wait_until_issued(world: &World, replica: &Replica, count: u64) -> Result {
-    let deadline = tokio::time::Instant::now() + LONG;
-    while issued(world, replica).await < count {
-        if tokio::time::Instant::now() > deadline {
-            bail!("{replica:?} has not got {count} certificates within {LONG:?}{}", world.story().await);
+    match tokio::time::timeout(LONG, all).await {
+        Ok(()) => Ok(()),
+        Err(_) => {
+            bail!("{} of {wanted} Certificates are Ready after {LONG:?}{}", ready.len(), world.story().await)
         }
     }
-    Ok(())
 }
 
-/// How many certificates a replica has got from the PKI, by its own count.
-async fn issued(world: &World, replica: &Replica) -> u64 {
-    let Ok((_, text)) = world.controller.get(replica, "/metrics").await else { return 0 };
-    let calls = text.lines().filter(|line| {
-        line.starts_with("external_issuer_pki_calls_total")
-            && line.contains("operation=\"submit\",result=\"issued\"")
-    });
-    calls.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-}
-
-/// Waits until every Certificate is Ready.
-async fn all_ready(world: &World) -> Result {
-    let api = world.api::<Certificate>();
-    world
-        .eventually("all Certificates to be Ready", LONG, async || {
-            let all = api.list(&ListParams::default()).await?;
-            let ready = all.iter().filter(|certificate| {
-                certificate.condition("Issuing").is_none()
-                    && certificate
-                        .condition("Ready")
-                        .is_some_and(|ready| ready.reason.as_deref() == Some("Ready"))
-            });
-            let ready = ready.count();
-            Ok(if ready == CERTIFICATES { Ok(()) } else { Err(format!("{ready} of {CERTIFICATES} are")) })
-        })
-        .await
-}
-
-/// What was seen in `status.certificate`, by request.
+/// What was seen in `status.certificate`.
 struct Published {
     seen: Arc<Mutex<BTreeMap<String, BTreeSet<Vec<u8>>>>>,
+    count: watch::Receiver<usize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -149,6 +186,7 @@ impl Drop for Published {
 impl Published {
     fn watch(world: &World) -> Self {
         let seen: Arc<Mutex<BTreeMap<String, BTreeSet<Vec<u8>>>>> = Arc::default();
+        let (tell, count) = watch::channel(0);
         let (api, sink) = (world.api::<CertificateRequest>(), Arc::clone(&seen));
         let task = tokio::spawn(async move {
             let requests = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
@@ -156,72 +194,135 @@ impl Published {
             while let Some(request) = requests.next().await {
                 let Ok(request) = request else { continue };
                 let certificate = request.status.and_then(|status| status.certificate);
-                if let (Some(uid), Some(certificate)) = (request.metadata.uid, certificate) {
+                if let (Some(name), Some(certificate)) = (request.metadata.name, certificate) {
                     let mut seen = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                    seen.entry(uid).or_default().insert(certificate.0);
+                    seen.entry(name).or_default().insert(certificate.0);
+                    tell.send_replace(seen.len());
                 }
             }
         });
-        Self { seen, task }
+        Self { seen, count, task }
     }
 
-    /// No request had two certificates, and no certificate two requests.
-    fn nothing_twice(&self) -> Result {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<Vec<u8>>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> usize {
+        *self.count.borrow()
+    }
+
+    /// Waits until so many requests are published.
+    async fn reach(&self, wanted: usize) -> Result {
+        let mut count = self.count.clone();
+        let reached = tokio::time::timeout(LONG, count.wait_for(|count| *count >= wanted)).await;
+        reached.with_context(|| format!("{} of {wanted} were published within {LONG:?}", self.count()))??;
+        Ok(())
+    }
+
+    /// No request had two certificates, no certificate two requests, and each took one write: a watch may join
+    /// two, the audit log does not.
+    fn nothing_twice(&self, world: &World, wanted: usize) -> Result {
+        let seen = self.seen();
         // cert-manager's trigger now and then looks at a Secret before its cache has it and issues once more.
-        ensure!(seen.len() >= CERTIFICATES, "{} requests were seen with a certificate", seen.len());
+        ensure!(seen.len() >= wanted, "{} requests were seen with a certificate", seen.len());
         let mut all = BTreeSet::new();
-        for (uid, certificates) in seen.iter() {
-            ensure!(certificates.len() == 1, "request {uid} had {} certificates", certificates.len());
+        for (request, certificates) in seen.iter() {
+            ensure!(certificates.len() == 1, "{request} had {} certificates", certificates.len());
             for certificate in certificates {
-                ensure!(all.insert(certificate), "request {uid} has another's certificate");
+                ensure!(all.insert(certificate), "{request} has another's certificate");
             }
+        }
+        let mut writes: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for call in world.controller_calls(|call| call.resource == "certificaterequests/status")? {
+            let (answered, broken_off) = writes.entry(call.name).or_default();
+            match call.code {
+                200..300 => *answered += 1,
+                // Whoever wrote was killed before the answer; it may have taken effect.
+                504 => *broken_off += 1,
+                _ => {}
+            }
+        }
+        for request in seen.keys() {
+            let (answered, broken_off) = writes.get(request).copied().unwrap_or_default();
+            ensure!(
+                answered == 1 || answered == 0 && broken_off > 0,
+                "{request}: its status was written {answered} times, and {broken_off} times without an answer"
+            );
         }
         Ok(())
     }
+
+    /// The serial numbers that were published, as the ledger writes them.
+    fn serials(&self) -> Result<BTreeSet<String>> {
+        self.seen().values().flatten().map(|pem| serial(pem)).collect()
+    }
 }
 
-/// Each CSR was signed once, and once more for each kill that lost an answer. Returns how many were too many.
-async fn duplicates_are_explained(pki: &MockPki, kills: &[(Timestamp, Timestamp)]) -> Result<usize> {
-    let mut by_csr: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
+/// The serial number of the first certificate of a PEM text. Not by openssl, which would take minutes for so many.
+fn serial(pem: &[u8]) -> Result<String> {
+    let leaf = bundle::read_certificates(pem)?.into_iter().next().context("no certificate")?;
+    Ok(leaf.serial_hex())
+}
+
+/// How many certificates each kill made the PKI sign in vain. Of each CSR the last signing is the one that was
+/// published, so that nothing was signed after its publication.
+async fn signed_in_vain(
+    pki: &MockPki,
+    published: &Published,
+    kills: &[(Timestamp, Timestamp)],
+) -> Result<Vec<usize>> {
+    let mut by_csr: BTreeMap<String, Vec<(Timestamp, String)>> = BTreeMap::new();
     for issued in pki.control.ledger().await? {
-        by_csr.entry(issued.csr_sha256.unwrap_or_default()).or_default().push(issued.issued_at);
+        by_csr
+            .entry(issued.csr_sha256.unwrap_or_default())
+            .or_default()
+            .push((issued.issued_at, issued.serial));
     }
-    let mut duplicates = 0;
-    for (csr, times) in &by_csr {
-        for pair in times.windows(2) {
-            let [first, second] = pair else { continue };
-            duplicates += 1;
-            let explained = kills.iter().any(|(before, after)| first <= after && second >= before);
+    let serials = published.serials()?;
+    let mut in_vain = vec![0; kills.len()];
+    for (csr, signings) in &by_csr {
+        let home: Vec<bool> = signings.iter().map(|(_, serial)| serials.contains(serial)).collect();
+        let last_only = home.iter().rev().enumerate().all(|(from_last, home)| *home == (from_last == 0));
+        ensure!(last_only, "CSR {csr}: of {signings:?} these were published: {home:?}");
+        for pair in signings.windows(2) {
+            let [(first, _), (second, _)] = pair else { continue };
+            let explained = kills.iter().position(|(_, after)| first <= after);
+            let lost = explained.and_then(|at| Some((kills.get(at)?, in_vain.get_mut(at)?)));
+            let Some(((before, _), count)) = lost else {
+                bail!("CSR {csr} was signed at {first} and again at {second}, after the last kill");
+            };
             ensure!(
-                explained,
-                "CSR {csr} was signed at {first} and again at {second}, and no kill lay between"
+                second >= before && before.duration_since(*first) <= jiff::SignedDuration::try_from(CALL)?,
+                "CSR {csr} was signed at {first} and again at {second}, and the kill at {before} does not explain it"
             );
+            *count += 1;
         }
     }
-    ensure!(by_csr.len() >= CERTIFICATES, "{} CSRs were signed", by_csr.len());
-    Ok(duplicates)
+    for ((before, _), count) in kills.iter().zip(&in_vain) {
+        ensure!(*count <= IN_FLIGHT, "the kill at {before} lost {count} answers of {IN_FLIGHT} in flight");
+    }
+    Ok(in_vain)
 }
 
-/// Each Secret's leaf is in the ledger; some pairs, drawn, are judged by openssl.
-async fn secrets_hold_what_the_ledger_has(world: &World, pki: &MockPki, dice: &mut Dice) -> Result {
-    let serials: BTreeSet<String> =
-        pki.control.ledger().await?.into_iter().map(|issued| issued.serial.to_ascii_uppercase()).collect();
-    let judged: BTreeSet<u64> = (0..10).map(|_| dice.below(CERTIFICATES as u64)).collect();
+/// Each Secret's leaf was published by a request; some pairs, drawn, are judged by openssl.
+async fn secrets_hold_what_was_published(
+    world: &World,
+    published: &Published,
+    asked: usize,
+    dice: &mut Dice,
+) -> Result {
+    let serials = published.serials()?;
+    let judged: BTreeSet<u64> = (0..10).map(|_| dice.below(asked as u64)).collect();
     let secrets = world.api::<k8s_openapi::api::core::v1::Secret>();
-    for number in 0..CERTIFICATES {
-        let pair = Pair::of(&secrets.get(&name(number)).await?)?;
-        let leaf = if judged.contains(&(number as u64)) {
-            pair.judge()?
-        } else {
-            judge::certificate(&pair.certificate)?
-        };
-        ensure!(
-            serials.contains(&leaf.serial),
-            "{}: serial {} is not in the PKI's ledger",
-            name(number),
-            leaf.serial
-        );
+    for number in 0..asked {
+        let name = name(number);
+        let pair = Pair::of(&secrets.get(&name).await?)?;
+        let serial = serial(pair.certificate.as_bytes())?;
+        ensure!(serials.contains(&serial), "{name}: serial {serial} was published by no request");
+        if judged.contains(&(number as u64)) {
+            pair.judge()?;
+        }
     }
     Ok(())
 }

@@ -14,12 +14,16 @@ scenarios!("deletion":
     beside a_request_deleted_in_mid_flight_leaves_nothing_behind,
     beside a_request_made_anew_under_its_name_never_gets_the_old_answer,
     beside an_issuer_deleted_in_mid_flight_still_gets_its_answer_home,
-    beside a_namespace_deleted_in_mid_flight_goes_away,
+    beside a_namespace_deleted_in_mid_flight_goes_away_and_its_answers_are_told_of,
 );
 
 /// Long enough to do something meanwhile, short enough to wait for.
 fn thinking_of(common_name: &str) -> Fault {
-    Fault::new("latency").with("milliseconds", 3000).for_common_name(common_name)
+    thinking_for(3000, common_name)
+}
+
+fn thinking_for(milliseconds: u64, common_name: &str) -> Fault {
+    Fault::new("latency").with("milliseconds", milliseconds).for_common_name(common_name)
 }
 
 async fn slow_pki(world: &World) -> Result<(MockPki, Issuer)> {
@@ -98,15 +102,18 @@ async fn an_issuer_deleted_in_mid_flight_still_gets_its_answer_home(world: &Worl
     Ok(())
 }
 
-async fn a_namespace_deleted_in_mid_flight_goes_away(world: &World) -> Result {
+async fn a_namespace_deleted_in_mid_flight_goes_away_and_its_answers_are_told_of(world: &World) -> Result {
     let (pki, issuer) = slow_pki(world).await?;
+    let names = ["one", "two", "three"];
     let mut slow = Vec::new();
-    for name in ["one", "two", "three"] {
-        let fault = pki.when_signing(thinking_of(&format!("{name}.example.com"))).await?;
+    for name in names {
+        let fault = pki.when_signing(thinking_for(10_000, &format!("{name}.example.com"))).await?;
         world.certificate(name, &issuer.reference()).await?;
         world.in_flight(&pki, &fault).await?;
         slow.push(fault);
     }
+    // What there is to see is gone with the namespace.
+    world.check().await?;
     // The API server creates nothing in a namespace that goes away, and says 403.
     world.may_be_refused("events");
     let namespaces: Api<Namespace> = world.cluster_api();
@@ -119,6 +126,15 @@ async fn a_namespace_deleted_in_mid_flight_goes_away(world: &World) -> Result {
             }
         })
         .await?;
+    let answered = pki.control.ledger().await?;
+    ensure!(answered.is_empty(), "the PKI had answered before the namespace was gone: {answered:#?}");
+    // Each answer found nobody, and was told of; nothing was written.
+    for name in names {
+        world.issued_in_ledger(&pki, &format!("{name}.example.com"), 1).await?;
+        let request = format!("{name}-1");
+        world.logged("a certificate was issued for a request that is gone or finished", &request).await?;
+        world.status_writes_are(&request, 0).await?;
+    }
     for fault in slow {
         fault.uninstall().await?;
     }

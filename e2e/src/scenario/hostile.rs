@@ -19,26 +19,38 @@ async fn a_request_that_can_never_be_signed_says_so_once(world: &World) -> Resul
     let body = good.pem.replace('\n', "\\n");
     let forged = forged(&good.pem)?;
     let huge = "A".repeat(900_000);
-    let texts: [(&str, String); 6] = [
-        ("text", "not a CSR at all".to_owned()),
-        ("certificate", good.pem.replace("CERTIFICATE REQUEST", "CERTIFICATE")),
-        ("truncated", good.pem.get(..200).unwrap_or_default().to_owned()),
-        ("one-line", body),
-        ("forged", forged),
-        ("huge", format!("-----BEGIN CERTIFICATE REQUEST-----\n{huge}\n-----END CERTIFICATE REQUEST-----\n")),
+    let huge = format!("-----BEGIN CERTIFICATE REQUEST-----\n{huge}\n-----END CERTIFICATE REQUEST-----\n");
+    let none = "there is no PEM block CERTIFICATE REQUEST";
+    let texts: [(&str, Vec<u8>, &str); 7] = [
+        ("text", b"not a CSR at all".to_vec(), none),
+        ("certificate", good.pem.replace("CERTIFICATE REQUEST", "CERTIFICATE").into_bytes(), none),
+        (
+            "truncated",
+            good.pem.as_bytes().get(..200).unwrap_or_default().to_vec(),
+            "the PEM block \"CERTIFICATE REQUEST\" has no END line",
+        ),
+        ("one-line", body.into_bytes(), "the PEM block \"CERTIFICATE REQUEST…"),
+        ("forged", forged.into_bytes(), "the request is not signed by its own P-256 key"),
+        // As much as the API server takes in one object.
+        ("huge", huge.into_bytes(), "certificate request: malformed DER: not a certificate request"),
+        ("binary", (0..=255).cycle().take(5000).collect(), none),
     ];
-    for (name, text) in &texts {
+    for (name, bytes, told) in &texts {
         let name = format!("csr-{name}");
-        world.request_with(&name, &issuer.reference(), text.as_bytes(), |_| {}).await?;
-        invalid(world, &name, "spec.request: …").await?;
+        world.request_with(&name, &issuer.reference(), bytes, |_| {}).await?;
+        invalid(world, &name, &format!("spec.request: {told}")).await?;
     }
-    let binary: Vec<u8> = (0..=255).cycle().take(5000).collect();
-    world.request_with("csr-binary", &issuer.reference(), &binary, |_| {}).await?;
-    invalid(world, "csr-binary", "spec.request: …").await?;
 
-    asks(world, &issuer, &good, "no-lifetime", "spec.duration: …", |spec| {
-        spec.duration = Some("0s".to_owned());
-    })
+    asks(
+        world,
+        &issuer,
+        &good,
+        "no-lifetime",
+        "spec.duration: 0s is no lifetime for a certificate",
+        |spec| {
+            spec.duration = Some("0s".to_owned());
+        },
+    )
     .await?;
     asks(world, &issuer, &good, "past", "spec.duration: …", |spec| {
         spec.duration = Some("-5h".to_owned());
@@ -103,41 +115,43 @@ async fn a_configuration_that_cannot_be_read_says_where(world: &World) -> Result
     let bomb = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\n\
                 c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\n\
                 e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: [*e, *e, *e, *e, *e, *e, *e, *e, *e]\n";
+    let huge = format!("type: vault # {}", "x".repeat(300 * 1024));
+    // No text fits another's condition: a condition that stands would pass for the next document's.
     let documents = [
-        ("", "…"),
-        ("type: vault", "…vault…"),
-        ("type: ejbaca", "…type…"),
-        ("type: vault\nvualt: {}", "…vualt…"),
+        ("", "document: invalid type: null, expected a mapping that begins with the PKI's type, …"),
+        ("type: vault", "vault: is missing: type vault needs it"),
+        (&deep, "is neither YAML nor JSON: …recursion limit exceeded"),
+        ("type: ejbaca", "type: unknown variant `ejbaca`, …"),
+        (bomb, "is neither YAML nor JSON: …budget breached…"),
+        ("type: vault\nvualt: {}", "vualt: unknown field `vualt`, …"),
+        (&huge, "is longer than 262144 bytes"),
         (
             "type: vault\nvault: {url: 'file:///etc/passwd', path: pki/sign/web, auth: {method: token}}",
-            "…vault.url…",
+            "vault.url: must begin with https:// …",
         ),
         (
             "type: vault\nvault: {url: 'https://v.example', path: pki/issue/web, auth: {method: token}}",
-            "…vault.path…",
+            "vault.path: must be <mount>/sign/<role> …",
         ),
         (
             "type: vault\nvault: {url: 'https://v.example', path: pki/sign/web, auth: {method: appRole}}",
-            "…roleId…",
+            "vault.auth.roleId: is missing: method appRole needs it",
         ),
-        (&deep, "…"),
-        (bomb, "…"),
     ];
-    let mut last = None;
+    world.configure(Kind::Issuer, "type: nothing").await?;
+    let issuer = world.issuer(Kind::Issuer, "odd", world.patient_spec(Kind::Issuer)).await?;
+    let place = format!("ConfigMap {}/pki-config, key pki.yaml: ", world.namespace);
+    world
+        .issuer_says(
+            &issuer,
+            &format!("Ready False/ConfigInvalid: {place}type: unknown variant `nothing`, …"),
+        )
+        .await?;
     for (document, told) in documents {
         world.configure(Kind::Issuer, document).await?;
-        let issuer = match last.take() {
-            Some(issuer) => issuer,
-            None => world.issuer(Kind::Issuer, "odd", world.pki_spec(Kind::Issuer)).await?,
-        };
-        let place = format!("ConfigMap {}/pki-config, key pki.yaml: ", world.namespace);
         world.issuer_says(&issuer, &format!("Ready False/ConfigInvalid: {place}{told}")).await?;
-        last = Some(issuer);
     }
     // Corrected, it serves.
     world.configure(Kind::Issuer, &vault.config()).await?;
-    if let Some(issuer) = last {
-        world.issuer_ready(&issuer).await?;
-    }
-    Ok(())
+    world.issuer_ready(&issuer).await
 }

@@ -1,4 +1,5 @@
-//! What a request needs comes after it: watches wake it, and nobody restarts anything.
+//! What a request needs comes after it: watches wake it, and nobody restarts anything. No issuer here has a health
+//! check that could wake it instead.
 
 use anyhow::ensure;
 use serde_json::json;
@@ -23,8 +24,7 @@ async fn a_request_waits_for_an_issuer_that_comes_later(world: &World) -> Result
         world.certificate(&name, &issuer.reference()).await?;
         waits(world, &name, "…does not exist; waiting for it to be created").await?;
         world.apply_issuer(&issuer, json!({"signerType": "mockca"})).await?;
-        world.certificate_ready(&name).await?;
-        world.pair(&name).await?.judge()?;
+        world.wakes(&name).await?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ async fn waits(world: &World, certificate: &str, message: &str) -> Result {
 
 async fn openbao_issuer(world: &World, kind: Kind) -> Result<(Issuer, crate::pki::Vault)> {
     let vault = world.pkis().openbao().await?.by_token().await?;
-    let issuer = world.issuer(kind, "openbao", world.pki_spec(kind)).await?;
+    let issuer = world.issuer(kind, "openbao", world.patient_spec(kind)).await?;
     Ok((issuer, vault))
 }
 
@@ -62,8 +62,7 @@ async fn a_request_waits_for_a_config_map_that_comes_later(world: &World) -> Res
         world.certificate(&name, &issuer.reference()).await?;
         waits(world, &name, &format!("… is not ready: {missing}")).await?;
         world.configure(kind, &vault.config()).await?;
-        world.certificate_ready(&name).await?;
-        world.pair(&name).await?.judge()?;
+        world.wakes(&name).await?;
     }
     Ok(())
 }
@@ -83,8 +82,7 @@ async fn a_request_waits_for_a_secret_that_comes_later(world: &World) -> Result 
         waits(world, &name, &format!("… is not ready: {missing}")).await?;
         let (key, value) = vault.credential();
         world.credential(kind, key, value).await?;
-        world.certificate_ready(&name).await?;
-        world.pair(&name).await?.judge()?;
+        world.wakes(&name).await?;
     }
     Ok(())
 }
@@ -99,9 +97,7 @@ async fn a_request_waits_for_a_key_of_a_secret_that_comes_later(world: &World) -
     waits(world, "waits", &format!("… is not ready: {missing}")).await?;
     let (key, value) = vault.credential();
     world.credential(Kind::Issuer, key, value).await?;
-    world.certificate_ready("waits").await?;
-    world.pair("waits").await?.judge()?;
-    Ok(())
+    world.wakes("waits").await
 }
 
 async fn a_request_waits_for_a_role_that_lets_the_controller_read(world: &World) -> Result {
@@ -109,12 +105,14 @@ async fn a_request_waits_for_a_role_that_lets_the_controller_read(world: &World)
     world.may_be_refused("secrets");
     world.withdraw_tenant_role().await?;
     let vault = world.pkis().openbao().await?.by_token().await?;
-    let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
+    world.vault_settings(Kind::Issuer, &vault).await?;
+    let issuer = world.issuer(Kind::Issuer, "openbao", world.patient_spec(Kind::Issuer)).await?;
     world
         .issuer_says(&issuer, "Ready False/NotReadable: …cannot be read: the controller has no permission; grant its ServiceAccount …")
         .await?;
     world.certificate("waits", &issuer.reference()).await?;
     waits(world, "waits", "… is not ready: …the controller has no permission…").await?;
+    // Nobody is told of a permission: the watch that was refused tries again, less and less often.
     world.grant_tenant_role(&world.namespace).await?;
     world.certificate_ready("waits").await?;
     world.pair("waits").await?.judge()?;
@@ -123,7 +121,8 @@ async fn a_request_waits_for_a_role_that_lets_the_controller_read(world: &World)
 
 async fn an_issuer_that_stops_being_ready_holds_new_requests(world: &World) -> Result {
     let vault = world.pkis().openbao().await?.by_token().await?;
-    let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
+    world.vault_settings(Kind::Issuer, &vault).await?;
+    let issuer = world.issuer(Kind::Issuer, "openbao", world.patient_spec(Kind::Issuer)).await?;
     world.certificate("before", &issuer.reference()).await?;
     world.issued_well("before").await?;
     world
@@ -138,7 +137,5 @@ async fn an_issuer_that_stops_being_ready_holds_new_requests(world: &World) -> R
     // What was issued stays issued.
     world.certificate_ready("before").await?;
     world.configure(Kind::Issuer, &vault.config()).await?;
-    world.certificate_ready("after").await?;
-    world.pair("after").await?.judge()?;
-    Ok(())
+    world.wakes("after").await
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::scenarios;
 use crate::Result;
-use crate::world::{Kind, World};
+use crate::judge::Seen;
+use crate::world::{Issuer, Kind, World};
 
 scenarios!("mockca":
     beside a_certificate_from_a_mock_ca_becomes_a_secret,
@@ -35,34 +36,54 @@ async fn every_kind_of_key_and_name_is_signed_as_it_was_asked(world: &World) -> 
         world.certificate_with(name, &issuer.reference(), |spec| spec.private_key = Some(key)).await?;
         world.issued_well(name).await?;
     }
-    let more = json!({
+    let all = json!({
         "ipAddresses": ["10.0.0.1", "fd00::1"], "uris": ["spiffe://cluster.local/ns/a/sa/b"],
-        "emailAddresses": ["a@example.com"], "usages": ["digital signature", "server auth", "client auth"],
+        "emailAddresses": ["a@example.com"],
+        "otherNames": [{"oid": "1.3.6.1.4.1.311.20.2.3", "utf8Value": "upn@example.com"}],
+        "usages": ["digital signature", "server auth", "client auth"],
     });
-    let with = |more: Value| {
-        move |spec: &mut crate::api::CertificateSpec| {
-            spec.rest.extend(more.as_object().cloned().unwrap_or_default());
-        }
-    };
-    world.certificate_with("names", &issuer.reference(), with(more)).await?;
-    world.certificate_ready("names").await?;
-    let names = world.pair("names").await?.judge()?.subject_alt_names;
-    for name in [
+    let leaf = issued(world, &issuer, "names", all).await?;
+    let mut names: Vec<&str> = leaf.subject_alt_names.split(", ").collect();
+    names.sort_unstable();
+    let asked = [
         "DNS:names.example.com",
         "IP Address:10.0.0.1",
         "IP Address:FD00:0:0:0:0:0:0:1",
         "URI:spiffe://cluster.local/ns/a/sa/b",
         "email:a@example.com",
-    ] {
-        ensure!(names.contains(name), "{name} is not among {names}");
-    }
-    let ca = json!({"isCA": true, "subject": {"organizations": ["Org"], "countries": ["DE"]}});
-    world.certificate_with("ca", &issuer.reference(), with(ca)).await?;
-    world.certificate_ready("ca").await?;
-    let leaf = world.pair("ca").await?.judge()?;
+        "othername: UPN::upn@example.com",
+    ];
+    ensure!(names == asked, "{names:?}");
+    let usages = "Digital Signature, TLS Web Server Authentication, TLS Web Client Authentication";
+    ensure!(leaf.usages == usages, "{}", leaf.usages);
+
+    let ca = json!({
+        "isCA": true, "subject": {"organizations": ["Org"], "countries": ["DE"]}, "usages": ["cert sign", "crl sign"],
+    });
+    let leaf = issued(world, &issuer, "ca", ca).await?;
     ensure!(leaf.basic_constraints.starts_with("CA:TRUE"), "{}", leaf.basic_constraints);
     ensure!(leaf.subject == "CN=ca.example.com,O=Org,C=DE", "{}", leaf.subject);
+    ensure!(leaf.usages == "Certificate Sign, CRL Sign", "{}", leaf.usages);
+
+    // Several attributes in one RDN, the same type twice, an order of its own: it is taken byte by byte.
+    let subject = "CN=literal.example.com,OU=two+OU=one,OU=three,UID=u,O=Org,DC=example,DC=com";
+    let leaf = issued(world, &issuer, "literal", json!({"literalSubject": subject})).await?;
+    ensure!(leaf.subject == subject, "{}", leaf.subject);
     Ok(())
+}
+
+/// The leaf of a Certificate with further fields.
+async fn issued(world: &World, issuer: &Issuer, name: &str, more: Value) -> Result<Seen> {
+    world
+        .certificate_with(name, &issuer.reference(), |spec| {
+            if more.get("literalSubject").is_some() {
+                spec.common_name = None;
+            }
+            spec.rest.extend(more.as_object().cloned().unwrap_or_default());
+        })
+        .await?;
+    world.certificate_ready(name).await?;
+    world.pair(name).await?.judge()
 }
 
 async fn every_algorithm_of_a_mock_ca_issues(world: &World) -> Result {

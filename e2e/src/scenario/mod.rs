@@ -22,19 +22,20 @@ mod vault;
 
 use crate::suite::Scenario;
 
-/// Lists a topic's scenarios: `beside` others, or `alone`.
+/// Lists a topic's scenarios: `beside` others, or `alone`; one with a `wrong_clock` is alone, too.
 macro_rules! scenarios {
     ($topic:literal: $($mode:ident $name:ident),+ $(,)?) => {
         pub(super) const ALL: &[$crate::suite::Scenario] = &[$(
             $crate::suite::Scenario {
                 name: concat!($topic, "::", stringify!($name)),
-                alone: $crate::scenario::scenarios!(@ $mode),
+                mode: $crate::scenario::scenarios!(@ $mode),
                 run: |world| Box::pin($name(world)),
             }
         ),+];
     };
-    (@ beside) => { false };
-    (@ alone) => { true };
+    (@ beside) => { $crate::suite::Mode::Beside };
+    (@ alone) => { $crate::suite::Mode::Alone };
+    (@ wrong_clock) => { $crate::suite::Mode::WrongClock };
 }
 use scenarios;
 

@@ -1,5 +1,7 @@
 //! A PKI that is away, busy, sealed or slow, and comes back.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use serde_json::json;
 
@@ -13,6 +15,8 @@ scenarios!("pki_down":
     beside a_certificate_from_mock_pki_by_app_role_becomes_a_secret,
     beside a_request_outlives_a_pki_that_resets_connections,
     beside a_request_outlives_a_sealed_pki,
+    beside a_request_outlives_an_openbao_that_is_not_there,
+    beside a_request_outlives_an_openbao_that_is_sealed,
     beside a_request_outlives_a_pki_that_only_fails_to_sign,
     beside a_pki_that_is_away_when_the_issuer_is_made_is_found_when_it_comes_back,
     beside retries_end_when_the_issuer_says_so,
@@ -86,6 +90,46 @@ async fn a_request_outlives_a_pki_that_resets_connections(world: &World) -> Resu
 
 async fn a_request_outlives_a_sealed_pki(world: &World) -> Result {
     outlives(world, Fault::new("sealed"), "Ready False/PKIUnavailable: …sealed…").await
+}
+
+/// Nobody listens, neither when the request is made nor when the issuer is.
+async fn a_request_outlives_an_openbao_that_is_not_there(world: &World) -> Result {
+    let openbao = world.pkis().openbao().await?;
+    let mut line = openbao.line(Duration::ZERO).await?;
+    let refused = "Ready False/PKIUnreachable: could not … at 127.0.0.1:…: connection refused";
+    line.cut().await;
+    let vault = openbao.by_token().await?.behind(&line);
+    let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
+    for name in ["first", "second"] {
+        world.issuer_says(&issuer, refused).await?;
+        world.certificate(name, &issuer.reference()).await?;
+        world.request_pending(&format!("{name}-1")).await?;
+        line.mend().await?;
+        world.certificate_ready(name).await?;
+        world.pair(name).await?.judge()?;
+        world.issuer_ready(&issuer).await?;
+        line.cut().await;
+    }
+    Ok(())
+}
+
+/// Sealed by its administrator, as every Vault is after a restart.
+async fn a_request_outlives_an_openbao_that_is_sealed(world: &World) -> Result {
+    let openbao = world.pkis().own_openbao().await?;
+    let issuer = world.vault_issuer(Kind::Issuer, "openbao", &openbao.server.by_token().await?).await?;
+    world.issuer_ready(&issuer).await?;
+    openbao.seal().await?;
+    world.issuer_says(&issuer, "Ready False/PKIUnavailable: …sealed…").await?;
+    world.certificate("outlives", &issuer.reference()).await?;
+    let pending = world.request_pending("outlives-1").await?;
+    ensure!(
+        pending.status.is_some_and(|status| status.failure_time.is_none()),
+        "failureTime on a pending request"
+    );
+    openbao.unseal().await?;
+    world.certificate_ready("outlives").await?;
+    world.pair("outlives").await?.judge()?;
+    world.issuer_ready(&issuer).await
 }
 
 async fn a_request_outlives_a_pki_that_only_fails_to_sign(world: &World) -> Result {

@@ -16,6 +16,7 @@ scenarios!("process":
     alone sigterm_finishes_work_in_flight,
     alone a_standby_takes_over_at_once_when_the_leader_stops,
     alone a_standby_takes_over_when_the_leader_is_killed,
+    alone a_standby_that_is_told_to_stop_ends_well,
     alone a_restart_loses_no_request,
 );
 
@@ -122,6 +123,19 @@ async fn a_standby_takes_over_when_the_leader_is_killed(world: &World) -> Result
     }
     world.certificate("second", &issuer.reference()).await?;
     world.issued_well("second").await.map(drop)
+}
+
+async fn a_standby_that_is_told_to_stop_ends_well(world: &World) -> Result {
+    let issuer = world.issuer(Kind::Issuer, "mock", json!({"signerType": "mockca"})).await?;
+    world.issuer_ready(&issuer).await?;
+    let leader = world.controller.replicas();
+    let standby = world.controller.start(Settings::default()).await?;
+    world.ready(&standby).await?;
+    let end = world.controller.stop(&standby, Duration::from_secs(25)).await?;
+    ensure!(end == End::Exit(0), "a standby ended with {end:?}");
+    ensure!(world.controller.replicas() == leader, "{:?} run", world.controller.replicas());
+    world.certificate("as-ever", &issuer.reference()).await?;
+    world.issued_well("as-ever").await.map(drop)
 }
 
 async fn a_restart_loses_no_request(world: &World) -> Result {

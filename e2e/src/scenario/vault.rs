@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::scenarios;
 use crate::Result;
-use crate::api::Certificate;
+use crate::api::CertificateSpec;
 use crate::pki::Login;
 use crate::world::{Csr, Kind, World};
 
@@ -14,7 +14,8 @@ scenarios!("vault":
     beside a_certificate_from_openbao_by_app_role_becomes_a_secret,
     beside a_wrong_token_is_told_and_corrected_without_a_restart,
     beside a_wrong_secret_id_is_told_and_corrected_without_a_restart,
-    beside a_refused_name_fails_once_and_recovers_with_the_same_key,
+    beside a_refused_name_fails_once_with_the_pki_s_reason,
+    beside a_renewal_with_the_same_key_is_refused_and_recovers,
     beside an_unknown_role_is_told_and_corrected_without_a_restart,
 );
 
@@ -61,7 +62,8 @@ async fn a_wrong_token_is_told_and_corrected_without_a_restart(world: &World) ->
     let right = openbao.by_token().await?;
     let wrong = openbao.access("web", Login::Token("s.wrongWrongWrongWrongWrong".to_owned()));
     for kind in Kind::BOTH {
-        let issuer = world.vault_issuer(kind, "openbao", &wrong).await?;
+        world.vault_settings(kind, &wrong).await?;
+        let issuer = world.issuer(kind, "openbao", world.patient_spec(kind)).await?;
         world
             .issuer_says(
                 &issuer,
@@ -71,8 +73,7 @@ async fn a_wrong_token_is_told_and_corrected_without_a_restart(world: &World) ->
         let name = kind.as_str().to_ascii_lowercase();
         waits_for_its_issuer(world, &name, &issuer).await?;
         world.vault_settings(kind, &right).await?;
-        world.certificate_ready(&name).await?;
-        world.pair(&name).await?.judge()?;
+        world.wakes(&name).await?;
         world.issuer_ready(&issuer).await?;
     }
     Ok(())
@@ -84,13 +85,12 @@ async fn a_wrong_secret_id_is_told_and_corrected_without_a_restart(world: &World
     if let Login::AppRole { secret_id, .. } = &mut wrong.login {
         "00000000-wrong-0000-0000-000000000000".clone_into(secret_id);
     }
-    let issuer = world.vault_issuer(Kind::Issuer, "openbao", &wrong).await?;
+    world.vault_settings(Kind::Issuer, &wrong).await?;
+    let issuer = world.issuer(Kind::Issuer, "openbao", world.patient_spec(Kind::Issuer)).await?;
     world.issuer_says(&issuer, "Ready False/CredentialsRefused: …invalid role or secret ID…").await?;
     waits_for_its_issuer(world, "waits", &issuer).await?;
     world.vault_settings(Kind::Issuer, &right).await?;
-    world.certificate_ready("waits").await?;
-    world.pair("waits").await?.judge()?;
-    Ok(())
+    world.wakes("waits").await
 }
 
 /// A Certificate's request is Pending and says that its issuer is not ready.
@@ -120,7 +120,7 @@ async fn an_unknown_role_is_told_and_corrected_without_a_restart(world: &World) 
     Ok(())
 }
 
-async fn a_refused_name_fails_once_and_recovers_with_the_same_key(world: &World) -> Result {
+async fn a_refused_name_fails_once_with_the_pki_s_reason(world: &World) -> Result {
     let openbao = world.pkis().openbao().await?;
     let role = world.namespace.clone();
     openbao.role(&role, &["elsewhere.example"]).await?;
@@ -128,7 +128,6 @@ async fn a_refused_name_fails_once_and_recovers_with_the_same_key(world: &World)
     let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
     world.issuer_ready(&issuer).await?;
 
-    // By hand: the exact end, reached once.
     let csr = Csr::of(&["a.example.com"])?;
     world.request("refused", &issuer.reference(), &csr).await?;
     let failed = world
@@ -145,26 +144,48 @@ async fn a_refused_name_fails_once_and_recovers_with_the_same_key(world: &World)
     world.status_writes_are("refused", 1).await?;
     world.events_are(&failed, &["Warning Failed: the PKI refused the request: …"]).await?;
 
-    // By cert-manager, with a key that stays: it fails, tries again, and recovers by itself.
-    let never = |spec: &mut crate::api::CertificateSpec| {
+    Ok(())
+}
+
+/// With `rotationPolicy: Never` every attempt has the same key, so cert-manager takes the request of a failed attempt
+/// for the next one's, unless its failureTime tells that it is not.
+async fn a_renewal_with_the_same_key_is_refused_and_recovers(world: &World) -> Result {
+    let openbao = world.pkis().openbao().await?;
+    let role = world.namespace.clone();
+    openbao.role(&role, &["example.com"]).await?;
+    let vault = openbao.access(&role, Login::Token(openbao.token().await?));
+    let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
+    let never = |spec: &mut CertificateSpec| {
         spec.private_key = Some(json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Never"}));
     };
     world.certificate_with("recovers", &issuer.reference(), never).await?;
-    let failing: Certificate = world
+    world.issued_well("recovers").await?;
+    let before = world.pair("recovers").await?;
+
+    // Another name, which the role does not allow: cert-manager tries again and again.
+    let more = |spec: &mut CertificateSpec| {
+        never(spec);
+        spec.dns_names.push("recovers.elsewhere.example".to_owned());
+    };
+    world.certificate_with("recovers", &issuer.reference(), more).await?;
+    world.certificate_failed_times("recovers", 2).await?;
+    world
         .certificate_says(
             "recovers",
             "Issuing",
             "Issuing False/Failed: The certificate request has failed to complete and will be retried: the PKI refused \
-             the request: …recovers.example.com not allowed by this role…",
+             the request: …recovers.elsewhere.example not allowed by this role…",
         )
         .await?;
-    ensure!(
-        failing.status.is_some_and(|status| status.failed_issuance_attempts >= Some(1)),
-        "no failed attempt"
-    );
-    world.no_pair("recovers").await?;
-    openbao.role(&role, &["example.com"]).await?;
-    world.certificate_ready("recovers").await?;
-    world.pair("recovers").await?.judge()?;
+    ensure!(world.pair("recovers").await? == before, "the Secret changed though nothing was issued");
+
+    openbao.role(&role, &["example.com", "elsewhere.example"]).await?;
+    world.certificate_at_revision("recovers", 2).await?;
+    let after = world.pair("recovers").await?;
+    let (old, new) = (before.judge()?, after.judge()?);
+    ensure!(before.key == after.key, "the key is another");
+    ensure!(old.serial != new.serial, "the serial is still {}", old.serial);
+    let names = new.subject_alt_names;
+    ensure!(names == "DNS:recovers.example.com, DNS:recovers.elsewhere.example", "{names}");
     Ok(())
 }

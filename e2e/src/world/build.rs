@@ -148,6 +148,13 @@ impl World {
         })
     }
 
+    /// [`World::pki_spec`] with a health check that comes after the scenario: what changes is noticed by a watch,
+    /// or not at all.
+    #[must_use]
+    pub fn patient_spec(&self, kind: Kind) -> Value {
+        self.pki_spec_with(kind, json!({"healthCheckInterval": "1h"}))
+    }
+
     /// [`World::pki_spec`] with further fields.
     #[must_use]
     pub fn pki_spec_with(&self, kind: Kind, more: Value) -> Value {
@@ -287,7 +294,9 @@ impl World {
             status.conditions.push(issuing);
             match api.replace_status(name, &PostParams::default(), &certificate).await {
                 // cert-manager wrote in between.
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(kube::Error::Api(status)) if status.code == 409 => {
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
                 other => return Ok(other.map(drop)?),
             }
         }

@@ -13,9 +13,11 @@ mod story;
 mod wait;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 use kube::{Client, Resource};
 use serde_json::Value;
@@ -30,7 +32,7 @@ pub use build::{Issuer, Kind};
 pub use csr::{Authority, Csr};
 pub use dice::Dice;
 pub use secret::Pair;
-pub use wait::{LONG, SOON, matches};
+pub use wait::{LONG, PROMPTLY, SOON, matches};
 
 /// What an arm brings, once for all scenarios.
 #[derive(Clone)]
@@ -43,6 +45,8 @@ pub struct Ground {
     pub pkis: Arc<dyn Pkis>,
     /// Who did what, where the cluster tells.
     pub audit: Arc<Audit>,
+    /// How many refused calls outside the scenarios' own namespaces have failed a scenario already.
+    pub judged: Arc<AtomicUsize>,
     /// The user name of the controller.
     pub controller_user: String,
     /// The cluster resource namespace.
@@ -70,6 +74,8 @@ pub struct World {
     canaries: Mutex<Vec<String>>,
     /// Cluster-scoped objects to remove.
     cluster_objects: Mutex<Vec<Value>>,
+    /// What cert-manager's approver was taken away and has not been given back.
+    withdrawn: Mutex<Option<ClusterRoleBinding>>,
     /// How long the controller's log was when the scenario began.
     log_begins: usize,
     /// Calls of the controller that may be refused, by resource.
@@ -108,6 +114,7 @@ impl World {
             ground: ground.clone(),
             canaries: Mutex::default(),
             cluster_objects: Mutex::default(),
+            withdrawn: Mutex::default(),
             may_be_refused: Mutex::default(),
         };
         world.grant_tenant_role(&world.namespace).await?;
@@ -164,16 +171,18 @@ impl World {
         self.ground.audit.calls(|call| call.namespace == self.namespace && select(call))
     }
 
-    /// Removes what the scenario made; the namespace goes by and by.
+    /// Removes what the scenario made and gives back what it took, however it ended; the namespace goes by and by.
+    /// One that cannot be removed does not keep the others.
     pub async fn tear_down(self) -> Result {
+        let mut ended = self.give_back().await;
         let objects = std::mem::take(&mut *lock(&self.cluster_objects));
         for object in objects {
-            self.delete(&object).await?;
+            ended = ended.and(self.delete(&object).await);
         }
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         match namespaces.delete(&self.namespace, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            other => Ok(other.map(drop)?),
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => ended,
+            other => ended.and(other.map(drop).map_err(Into::into)),
         }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, ensure};
 use super::{LONG, SOON, World};
 use crate::Result;
 use crate::api::Certificate;
-use crate::controller::{Replica, Settings};
+use crate::controller::{Replica, Settings, leads};
 use crate::pki::{Guard, MockPki};
 
 impl World {
@@ -15,7 +15,7 @@ impl World {
         for replica in self.controller.replicas() {
             let (status, text) = self.controller.get(&replica, "/metrics").await?;
             ensure!(status == 200, "/metrics: {status} {text}");
-            if text.lines().any(|line| line == "external_issuer_leader 1") {
+            if leads(&text) {
                 leading.push(text);
             }
         }

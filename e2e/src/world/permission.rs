@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role};
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::Value;
 
-use super::{SOON, World};
+use super::{SOON, World, lock};
 use crate::Result;
 use crate::manifest;
 
@@ -21,17 +21,28 @@ impl World {
     /// runs alone.
     pub async fn while_nobody_may_approve(&self, scenario: impl Future<Output = Result>) -> Result {
         let bindings: Api<ClusterRoleBinding> = self.cluster_api();
-        let mut binding = bindings.get(APPROVER).await?;
+        let binding = bindings.get(APPROVER).await?;
+        *lock(&self.withdrawn) = Some(binding);
         bindings.delete(APPROVER, &DeleteParams::default()).await?;
         self.approver_is_allowed(false).await?;
 
         let ended = scenario.await;
+        ended.and(self.give_back().await)
+    }
+
+    /// Gives back what [`World::while_nobody_may_approve`] took, unless it has.
+    pub(super) async fn give_back(&self) -> Result {
+        let Some(mut binding) = lock(&self.withdrawn).take() else { return Ok(()) };
         binding.metadata.resource_version = None;
         binding.metadata.uid = None;
         binding.metadata.managed_fields = None;
-        bindings.create(&PostParams::default(), &binding).await?;
-        self.approver_is_allowed(true).await?;
-        ended
+        let bindings: Api<ClusterRoleBinding> = self.cluster_api();
+        match bindings.create(&PostParams::default(), &binding).await {
+            // It was never taken.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            other => drop(other?),
+        }
+        self.approver_is_allowed(true).await
     }
 
     /// Waits until the API server knows about the change of cert-manager's permission.

@@ -22,6 +22,12 @@ pub const SOON: Duration = Duration::from_mins(1);
 /// How long a thing may take that waits for something: a back-off, a lease, an approval that nobody gives.
 pub const LONG: Duration = Duration::from_mins(2);
 
+/// How much of an object is shown.
+const SHOWN: usize = 8000;
+/// How long a thing may take that a watch tells of: seconds, on a machine that does other things as well. No timer of
+/// the controller's that a scenario leaves in force may come sooner.
+pub const PROMPTLY: Duration = Duration::from_secs(15);
+
 impl World {
     /// Waits until `judge` accepts the object. It gets the object, or `None` while there is none, and says what
     /// is still missing.
@@ -62,7 +68,8 @@ impl World {
                     || "it does not exist".to_owned(),
                     |mut object| {
                         object.meta_mut().managed_fields = None;
-                        serde_saphyr::to_string(&object).unwrap_or_else(|error| error.to_string())
+                        let text = serde_saphyr::to_string(&object).unwrap_or_else(|error| error.to_string());
+                        text.get(..text.floor_char_boundary(SHOWN)).unwrap_or_default().to_owned()
                     },
                 );
                 bail!(
@@ -121,6 +128,14 @@ impl World {
             },
         )
         .await
+    }
+
+    /// A Certificate's first request is issued promptly: a watch woke it. Then the Certificate is Ready.
+    pub async fn wakes(&self, certificate: &str) -> Result {
+        let issued = ["Approved True/cert-manager.io: …", "Ready True/Issued: certificate issued: …"];
+        self.request_says_within(&format!("{certificate}-1"), &issued, PROMPTLY).await?;
+        self.certificate_ready(certificate).await?;
+        self.pair(certificate).await?.judge().map(drop)
     }
 
     /// Waits until a request is Pending, whatever else it says.

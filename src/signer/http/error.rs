@@ -76,12 +76,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn sending(&self, error: &reqwest::Error) -> HttpError {
         if error.is_timeout() {
-            let (what, within) = if error.is_connect() {
-                ("no connection", CONNECT_TIMEOUT.min(self.timeout))
-            } else {
-                ("no answer", self.timeout)
-            };
-            return HttpError::Unreachable(self.message(format_args!("{what} within {within:?}")));
+            if !error.is_connect() {
+                return self.silent();
+            }
+            let within = CONNECT_TIMEOUT.min(self.timeout);
+            return HttpError::Unreachable(self.message(format_args!("no connection within {within:?}")));
         }
         if error.is_connect()
             && let Some(error) = find::<rustls::Error>(error)
@@ -89,6 +88,17 @@ impl Place {
             return HttpError::Untrusted(self.message(tls_problem(error)));
         }
         HttpError::Unreachable(self.message(connection_problem(error)))
+    }
+
+    /// No answer in time.
+    pub(super) fn silent(&self) -> HttpError {
+        HttpError::Unreachable(self.message(format_args!("no answer within {:?}", self.timeout)))
+    }
+
+    /// The connection ended in this way.
+    pub(super) fn broken(&self, kind: io::ErrorKind) -> HttpError {
+        let problem = named(kind).map_or_else(|| kind.to_string(), str::to_owned);
+        HttpError::Unreachable(self.message(problem))
     }
 
     pub(super) fn reading(&self, error: &reqwest::Error) -> HttpError {
@@ -166,13 +176,17 @@ fn tls_problem(error: &rustls::Error) -> String {
 }
 
 fn connection_problem(error: &reqwest::Error) -> String {
-    match find::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
-            "the connection was reset".to_owned()
-        }
-        Some(io::ErrorKind::UnexpectedEof) => "the connection was closed".to_owned(),
-        _ => shown(root(error).to_string().as_bytes()),
+    find::<io::Error>(error)
+        .and_then(|error| named(error.kind()))
+        .map_or_else(|| shown(root(error).to_string().as_bytes()), str::to_owned)
+}
+
+fn named(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::ConnectionRefused => Some("connection refused"),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Some("the connection was reset"),
+        io::ErrorKind::UnexpectedEof => Some("the connection was closed"),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::signer::{Order, Outcome, RequestIdentity};
 
 fn registry() -> Registry {
-    Registry::new(Arc::new(SystemClock))
+    Registry::new(Arc::new(SystemClock), None)
 }
 
 fn pki(document: &str, credential: &str) -> Result<Arc<dyn Signer>, BuildError> {

@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +13,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::Result;
-use crate::controller::{Controller, End, Replica, Settings};
+use crate::controller::{Controller, End, Replica, Settings, leads};
 use crate::process::{Process, Start};
 
-/// Debian's place for it, and what `apt-get install faketime` brings.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 /// As long as the controller may take after SIGTERM, and a little more.
 const STOP: Duration = Duration::from_secs(35);
 
@@ -26,6 +25,9 @@ pub(super) struct Processes {
     kubeconfig: PathBuf,
     folder: PathBuf,
     all: Mutex<Vec<Arc<Instance>>>,
+    /// How many were started, those included that did not come up.
+    started: AtomicUsize,
+    http: reqwest::Client,
     /// One restores at a time.
     restoring: tokio::sync::Mutex<()>,
 }
@@ -39,8 +41,15 @@ struct Instance {
 
 impl Processes {
     pub(super) fn new(program: String, kubeconfig: PathBuf, folder: &Path) -> Self {
-        let (all, restoring) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { program, kubeconfig, folder: folder.to_owned(), all, restoring }
+        Self {
+            program,
+            kubeconfig,
+            folder: folder.to_owned(),
+            all: Mutex::default(),
+            started: AtomicUsize::new(0),
+            http: reqwest::Client::new(),
+            restoring: tokio::sync::Mutex::default(),
+        }
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Arc<Instance>>> {
@@ -68,7 +77,7 @@ impl Processes {
         command.push(self.kubeconfig.display().to_string());
         if settings.short_lease {
             command.extend(words(
-                "--leader-elect-lease-duration 4s --leader-elect-renew-deadline 3s --leader-elect-retry-period 500ms",
+                "--leader-elect-lease-duration 5s --leader-elect-renew-deadline 4s --leader-elect-retry-period 500ms",
             ));
         }
         if let Some(count) = settings.requests_at_once {
@@ -78,7 +87,7 @@ impl Processes {
     }
 
     async fn launch(&self, settings: Settings) -> Result<Replica> {
-        let number = self.all().len();
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
         let log = self.folder.join(format!("controller-{number}.log"));
         let environment =
             if settings.clock_offset_secs == 0 { Vec::new() } else { shifted(settings.clock_offset_secs)? };
@@ -108,7 +117,7 @@ impl Processes {
                 bail!("{replica:?} ended with {end}");
             }
             let ready = self.get(&replica, "/readyz").await.is_ok_and(|(status, _)| status == 200);
-            let leads = self.get(&replica, "/metrics").await.is_ok_and(|(_, text)| is_leader(&text));
+            let leads = self.get(&replica, "/metrics").await.is_ok_and(|(_, text)| leads(&text));
             if ready && leads {
                 return Ok(());
             }
@@ -160,7 +169,7 @@ impl Controller for Processes {
         Box::pin(async move {
             let instance = self.instance(replica)?;
             let address = if path == "/metrics" { &instance.metrics } else { &instance.health };
-            let answer = reqwest::get(format!("http://{address}{path}")).await?;
+            let answer = self.http.get(format!("http://{address}{path}")).send().await?;
             Ok((answer.status().as_u16(), answer.text().await?))
         })
     }
@@ -194,10 +203,6 @@ impl Controller for Processes {
     }
 }
 
-fn is_leader(metrics: &str) -> bool {
-    metrics.lines().any(|line| line == "external_issuer_leader 1")
-}
-
 fn end(status: ExitStatus) -> End {
     match (status.code(), status.signal()) {
         (Some(code), _) => End::Exit(code),
@@ -213,12 +218,23 @@ fn address(log: &str, message: &str) -> Option<String> {
     find(&line).or_else(|| line.get("fields").and_then(find))
 }
 
+/// libfaketime: installed as Debian's package does it, for any architecture, or unpacked by scripts/e2e-local.sh.
+pub(super) fn faketime() -> Option<PathBuf> {
+    let unpacked = super::cache().ok()?.join("tools/faketime/usr/lib");
+    [PathBuf::from("/usr/lib"), unpacked].into_iter().find_map(|libraries| {
+        let architectures = std::fs::read_dir(libraries).ok()?;
+        architectures
+            .filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketime.so.1")))
+            .find(|library| library.exists())
+    })
+}
+
 /// A clock that is ahead by so many seconds, or behind; timers keep their pace.
 fn shifted(seconds: i64) -> Result<Vec<(String, String)>> {
-    ensure!(Path::new(FAKETIME).exists(), "{FAKETIME} is missing: apt-get install faketime");
+    let library = faketime().context("libfaketime is missing: apt-get install faketime")?;
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     Ok(vec![
-        pair("LD_PRELOAD", FAKETIME),
+        pair("LD_PRELOAD", &library.display().to_string()),
         pair("FAKETIME", &format!("{seconds:+}s")),
         pair("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         pair("DONT_FAKE_MONOTONIC", "1"),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::program;
 use crate::Result;
 use crate::pki::MockPki;
 use crate::process::{Process, Start};
@@ -19,11 +18,11 @@ struct Ready {
 
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
-pub(super) async fn start(folder: &Path, root_token: String) -> Result<MockPki> {
+pub(super) async fn start(program: &str, folder: &Path, root_token: String) -> Result<MockPki> {
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
     let ready_file = folder.join(format!("mock-pki-{number}.json"));
     let words = "--vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file";
-    let mut command = vec![program("mock-pki")?];
+    let mut command = vec![program.to_owned()];
     command.extend(words.split(' ').map(str::to_owned));
     command.push(ready_file.display().to_string());
     let process = Process::start(Start {

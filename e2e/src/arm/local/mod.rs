@@ -14,19 +14,18 @@ mod openbao;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use futures::future::BoxFuture;
 use kube::Client;
 use tokio::sync::OnceCell;
 
 use self::control_plane::ControlPlane;
 use self::controller::Processes;
-use self::openbao::OpenBaoServer;
 use crate::Result;
 use crate::audit::Audit;
 use crate::controller::Controller as _;
 use crate::manifest;
-use crate::pki::{MockPki, Pkis, VaultServer};
+use crate::pki::{MockPki, OpenBao, Pkis, VaultServer};
 use crate::world::Ground;
 
 /// What runs on this machine. It ends when this is dropped; [`Local::stop`] is the orderly way.
@@ -35,7 +34,6 @@ pub struct Local {
     controller: Arc<Processes>,
     /// What scenarios stand on.
     pub ground: Ground,
-    folder: PathBuf,
 }
 
 /// The folder of the programs that were built together with this one: `target/<profile>`.
@@ -47,10 +45,14 @@ fn programs() -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-fn program(name: &str) -> Result<String> {
-    let path = programs()?.join(name);
-    ensure!(path.exists(), "{} is missing: run scripts/e2e-local.sh, which builds it", path.display());
-    Ok(path.display().to_string())
+/// A program of ours, put into `folder`: a build meanwhile must not replace what is being tested.
+fn program(name: &str, folder: &Path) -> Result<String> {
+    let (built, kept) = (programs()?.join(name), folder.join(name));
+    ensure!(built.exists(), "{} is missing: run scripts/e2e-local.sh, which builds it", built.display());
+    if !kept.exists() && std::fs::hard_link(&built, &kept).is_err() {
+        std::fs::copy(&built, &kept).with_context(|| kept.display().to_string())?;
+    }
+    Ok(kept.display().to_string())
 }
 
 impl Local {
@@ -58,14 +60,15 @@ impl Local {
     pub async fn up(folder: &Path, seed: u64, note: impl Fn(&str)) -> Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         std::fs::create_dir_all(folder)?;
-        let controller_program = program("external-issuer")?;
+        let controller_program = program("external-issuer", folder)?;
+        let mock_pki_program = program("mock-pki", folder)?;
         note("starting the control plane");
         let control_plane = ControlPlane::up(folder).await?;
         let client = control_plane.admin().await?;
         note("applying our CRDs and RBAC");
         let deploy = manifest::repository().join("deploy");
         let system = "external-issuer-system";
-        manifest::apply_all(&client, crds(&deploy)?, "").await?;
+        manifest::apply_all(&client, manifest::folder(&deploy.join("crds"))?, "").await?;
         manifest::apply_all(&client, manifest::folder(&deploy.join("rbac"))?, system).await?;
         let kubeconfig = identity::kubeconfig(&client, &control_plane, folder).await?;
         note("starting the controller");
@@ -76,16 +79,18 @@ impl Local {
             controller: Arc::clone(&controller) as _,
             pkis: Arc::new(LocalPkis {
                 folder: folder.to_owned(),
+                mock_pki: mock_pki_program,
                 openbao: OnceCell::new(),
                 root_tokens: Mutex::default(),
             }),
             audit: Arc::new(Audit::at(Path::new(&control_plane.facts.audit))),
+            judged: Arc::default(),
             controller_user: identity::USER.to_owned(),
             system: system.to_owned(),
             tenant_role: manifest::folder(&deploy.join("rbac/tenant"))?,
             seed,
         };
-        Ok(Self { control_plane, controller, ground, folder: folder.to_owned() })
+        Ok(Self { control_plane, controller, ground })
     }
 
     /// Ends everything in order.
@@ -93,24 +98,30 @@ impl Local {
         self.controller.stop_all().await?;
         self.control_plane.stop().await
     }
-
-    /// Where the logs are.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
 }
 
-/// The CRDs that are checked in; those of the library while they are not.
-fn crds(deploy: &Path) -> Result<Vec<serde_json::Value>> {
-    let checked_in = manifest::folder(&deploy.join("crds")).unwrap_or_default();
-    if checked_in.is_empty() { manifest::documents(&external_issuer::args::crds()?) } else { Ok(checked_in) }
+/// Whether the controller's clock can be made wrong on this machine; scripts/e2e-local.sh fetches what it takes.
+#[must_use]
+pub fn clocks_can_be_wrong() -> bool {
+    controller::faketime().is_some()
+}
+
+/// Our folder among a user's caches.
+#[expect(clippy::disallowed_methods, reason = "where a user's caches are is only said by the environment")]
+fn cache() -> Result<PathBuf> {
+    let caches = match (std::env::var("XDG_CACHE_HOME"), std::env::var("HOME")) {
+        (Ok(caches), _) if !caches.is_empty() => PathBuf::from(caches),
+        (_, Ok(home)) => PathBuf::from(home).join(".cache"),
+        _ => bail!("neither XDG_CACHE_HOME nor HOME is set"),
+    };
+    Ok(caches.join("external-issuer"))
 }
 
 /// PKIs as processes of this machine.
 struct LocalPkis {
     folder: PathBuf,
-    openbao: OnceCell<OpenBaoServer>,
+    mock_pki: String,
+    openbao: OnceCell<OpenBao>,
     root_tokens: Mutex<Vec<String>>,
 }
 
@@ -125,14 +136,17 @@ impl LocalPkis {
 impl Pkis for LocalPkis {
     fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>> {
         Box::pin(async {
-            let start = async || OpenBaoServer::start(&self.folder, self.root_token()?).await;
-            let server = self.openbao.get_or_try_init(start).await?;
-            Ok(server.openbao.clone())
+            let shared = self.openbao.get_or_try_init(|| self.own_openbao()).await?;
+            Ok(shared.server.clone())
         })
     }
 
+    fn own_openbao(&self) -> BoxFuture<'_, Result<OpenBao>> {
+        Box::pin(async { openbao::start(&self.folder, self.root_token()?).await })
+    }
+
     fn mock(&self) -> BoxFuture<'_, Result<MockPki>> {
-        Box::pin(async { mock_pki::start(&self.folder, self.root_token()?).await })
+        Box::pin(async { mock_pki::start(&self.mock_pki, &self.folder, self.root_token()?).await })
     }
 
     fn root_tokens(&self) -> Vec<String> {

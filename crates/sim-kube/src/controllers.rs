@@ -1,0 +1,309 @@
+//! What a real control plane's controllers do, as far as clients rely on it: objects go after their owners, the
+//! content of a namespace with the namespace, custom objects with their definition, events after an hour; and the
+//! kinds of a new definition are served.
+//!
+//! They look at the history for what there is to do, and do it a little later, as they do in a real cluster.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::verbs::{Departure, FOREGROUND, ORPHAN, depart};
+use crate::watch::after;
+use crate::{GroupResource, Kind, definition, events, meta, object};
+
+/// How long an event is kept after its last write.
+const EVENT_TTL: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is still to be done, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Controllers {
+    /// The last revision that was looked at.
+    seen: u64,
+    /// When the store is to be swept.
+    sweep: Option<Timestamp>,
+    /// Events in the order in which they go: when, where, and the write that is to be the last.
+    expiring: VecDeque<(Timestamp, String, u64)>,
+    /// When the history before a revision is forgotten.
+    compactions: VecDeque<(Timestamp, u64)>,
+}
+
+impl Controllers {
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        let expiry = self.expiring.front().map(|(at, ..)| *at);
+        let compaction = self.compactions.front().map(|(at, _)| *at);
+        [self.sweep, expiry, compaction].into_iter().flatten().min()
+    }
+}
+
+impl Cluster {
+    /// Does what is due at `now`.
+    pub fn tick(&mut self, now: Timestamp) {
+        // What one round does may be another's reason to do something, but not at the same instant: each waits.
+        if self.controllers.sweep.is_some_and(|due| due <= now) {
+            self.controllers.sweep = None;
+            self.sweep(now);
+        }
+        while let Some((due, _, _)) = self.controllers.expiring.front()
+            && *due <= now
+        {
+            let Some((_, path, revision)) = self.controllers.expiring.pop_front() else { break };
+            self.expire(now, &path, revision);
+        }
+        while let Some((due, revision)) = self.controllers.compactions.front().copied()
+            && due <= now
+        {
+            self.controllers.compactions.pop_front();
+            self.store.compact(revision);
+        }
+        self.observe(now);
+    }
+
+    /// When there is something to do even if nobody asks for anything.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.controllers.next_due()
+    }
+
+    /// Looks at what was written, and notes what there is to do about it.
+    pub(crate) fn observe(&mut self, now: Timestamp) {
+        while self.controllers.seen < self.store.revision() {
+            let seen = self.controllers.seen;
+            self.controllers.seen = self.store.revision();
+            let mut definitions = BTreeSet::new();
+            let mut sweep = false;
+            for change in self.store.changes_after(seen) {
+                let (resource, path) = (&change.resource, &change.path);
+                if *resource == definition::resource() {
+                    definitions.insert(path.clone());
+                }
+                if *resource == events::resource() && change.new.is_some() {
+                    self.controllers.expiring.push_back((
+                        after(change.at, EVENT_TTL),
+                        path.clone(),
+                        change.revision,
+                    ));
+                }
+                sweep |= match &change.new {
+                    Some(object) => object::is_deleting(object) || object::owners(object).next().is_some(),
+                    None => true,
+                };
+            }
+            if let Some(keep) = self.options.history {
+                self.controllers.compactions.push_back((after(now, keep), seen));
+            }
+            if sweep && self.controllers.sweep.is_none() {
+                self.controllers.sweep = Some(after(now, self.options.controllers_delay));
+            }
+            for name in definitions {
+                self.define(now, &name);
+            }
+        }
+    }
+
+    /// Serves what a definition defines, or ceases to.
+    fn define(&mut self, now: Timestamp, name: &str) {
+        let resource = definition::resource();
+        let Some(stored) = self.store.get(&resource, "", name).cloned() else {
+            let (plural, group) = name.split_once('.').unwrap_or((name, ""));
+            self.registry.replace(&GroupResource::new(group, plural), Vec::new());
+            self.schemas.forget(group, plural);
+            return;
+        };
+        let defined = definition::defined(&stored);
+        self.registry.replace(&defined, definition::kinds(&stored));
+        self.schemas.forget(&defined.group, &defined.plural);
+        if !definition::is_established(&stored) && !object::is_deleting(&stored) {
+            let mut established = Value::clone(&stored);
+            object::put(&mut established, "status", Some(definition::established(&stored, &meta::time(now))));
+            self.store.put(now, &resource, "", name, established);
+        }
+    }
+
+    /// Deletes an event, if nothing was written to it since.
+    fn expire(&mut self, now: Timestamp, path: &str, revision: u64) {
+        let (namespace, name) = path.split_once('/').unwrap_or(("", path));
+        let resource = events::resource();
+        if self.store.get(&resource, namespace, name).is_some_and(|event| object::revision(event) == revision)
+        {
+            self.store.remove(now, &resource, namespace, name);
+        }
+    }
+
+    /// Looks through the whole store for what is to go.
+    fn sweep(&mut self, now: Timestamp) {
+        let before = self.store.revision();
+        self.collect_garbage(now);
+        self.purge_namespaces(now);
+        self.purge_definitions(now);
+        if self.store.revision() > before {
+            self.controllers.sweep = Some(after(now, self.options.controllers_delay));
+        }
+    }
+
+    /// Deletes what has owners of which none is left, and lets go owners that wait for their dependents.
+    fn collect_garbage(&mut self, now: Timestamp) {
+        let everything = self.everything();
+        let there: BTreeMap<&str, &Arc<Value>> =
+            everything.iter().map(|(_, object)| (object::uid(object), object)).collect();
+        let waits = |owner: &Value, finalizer: &str| {
+            object::is_deleting(owner) && object::finalizers(owner).contains(&finalizer)
+        };
+        let mut blocked: BTreeSet<&str> = BTreeSet::new();
+        for (kind, object) in &everything {
+            let owners: Vec<&Value> = object::owners(object).collect();
+            if owners.is_empty() {
+                continue;
+            }
+            let owner_of = |reference: &Value| there.get(object::text(reference, "/uid")).copied();
+            let orphaned: Vec<&&Value> = owners
+                .iter()
+                .filter(|reference| owner_of(reference).is_some_and(|owner| waits(owner, ORPHAN)))
+                .collect();
+            if !orphaned.is_empty() {
+                let kept: Vec<&&Value> =
+                    owners.iter().filter(|reference| !orphaned.contains(reference)).collect();
+                self.set_owners(now, kind, object, &json!(kept));
+                continue;
+            }
+            let solid = owners
+                .iter()
+                .filter(|reference| owner_of(reference).is_some_and(|owner| !waits(owner, FOREGROUND)))
+                .count();
+            if solid == 0 {
+                let in_front: Vec<&&Value> =
+                    owners.iter().filter(|reference| owner_of(reference).is_some()).collect();
+                for reference in &in_front {
+                    if reference.get("blockOwnerDeletion") == Some(&Value::Bool(true)) {
+                        blocked.insert(object::text(reference, "/uid"));
+                    }
+                }
+                if !object::is_deleting(object) {
+                    let policy = if in_front.is_empty() { "Background" } else { "Foreground" };
+                    depart(&mut self.store, kind, object, policy, now);
+                }
+            } else if solid < owners.len() {
+                let kept: Vec<&&Value> = owners
+                    .iter()
+                    .filter(|reference| owner_of(reference).is_some_and(|owner| !waits(owner, FOREGROUND)))
+                    .collect();
+                self.set_owners(now, kind, object, &json!(kept));
+            }
+        }
+        for (kind, object) in &everything {
+            let ready = waits(object, ORPHAN)
+                || (waits(object, FOREGROUND) && !blocked.contains(object::uid(object)));
+            if ready {
+                self.release(now, kind, object, &[ORPHAN, FOREGROUND]);
+            }
+        }
+    }
+
+    /// Empties the namespaces that are to go, and lets them go when they are empty.
+    fn purge_namespaces(&mut self, now: Timestamp) {
+        let namespaces = GroupResource::new("", "namespaces");
+        let leaving: Vec<Arc<Value>> = self
+            .store
+            .list(&namespaces, "")
+            .filter(|(_, namespace)| object::is_deleting(namespace))
+            .map(|(_, namespace)| Arc::clone(namespace))
+            .collect();
+        for namespace in leaving {
+            let name = object::name(&namespace).to_owned();
+            let content: Vec<(Arc<Kind>, Arc<Value>)> = self
+                .everything()
+                .into_iter()
+                .filter(|(_, object)| object::namespace(object) == name)
+                .collect();
+            let mut left = 0;
+            for (kind, object) in content {
+                if let Departure::Waiting(_) = depart(&mut self.store, &kind, &object, "Background", now) {
+                    left += 1;
+                }
+            }
+            if left == 0 {
+                if object::finalizers(&namespace).is_empty() {
+                    self.store.remove(now, &namespaces, "", &name);
+                } else if !object::texts(&namespace, "/spec/finalizers").is_empty() {
+                    let mut finalized = Value::clone(&namespace);
+                    object::put(&mut finalized, "spec", Some(json!({})));
+                    self.store.put(now, &namespaces, "", &name, finalized);
+                }
+            }
+        }
+    }
+
+    /// Deletes the objects of the definitions that are to go, and lets them go when there are none left.
+    fn purge_definitions(&mut self, now: Timestamp) {
+        let leaving: Vec<Arc<Value>> = self
+            .store
+            .list(&definition::resource(), "")
+            .filter(|(_, definition)| object::is_deleting(definition))
+            .map(|(_, definition)| Arc::clone(definition))
+            .collect();
+        for definition in leaving {
+            let resource = definition::defined(&definition);
+            let content: Vec<(Arc<Kind>, Arc<Value>)> =
+                self.everything().into_iter().filter(|(kind, _)| kind.storage == resource).collect();
+            let mut left = 0;
+            for (kind, object) in content {
+                if let Departure::Waiting(_) = depart(&mut self.store, &kind, &object, "Background", now) {
+                    left += 1;
+                }
+            }
+            if left == 0
+                && let Some(kind) =
+                    self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions").cloned()
+            {
+                self.release(now, &kind, &definition, &[definition::CLEANUP]);
+            }
+        }
+    }
+
+    /// Every object whose kind is known, with its kind.
+    fn everything(&self) -> Vec<(Arc<Kind>, Arc<Value>)> {
+        let mut everything = Vec::new();
+        let mut seen = BTreeSet::new();
+        for kind in self.registry.kinds() {
+            if !seen.insert(kind.storage.clone()) {
+                continue;
+            }
+            everything.extend(
+                self.store.list(&kind.storage, "").map(|(_, object)| (Arc::clone(kind), Arc::clone(object))),
+            );
+        }
+        everything
+    }
+
+    fn set_owners(&mut self, now: Timestamp, kind: &Kind, object: &Value, owners: &Value) {
+        let mut changed = object.clone();
+        object::edit_metadata(&mut changed, |metadata| {
+            if owners.as_array().is_some_and(Vec::is_empty) {
+                metadata.remove("ownerReferences");
+            } else {
+                metadata.insert("ownerReferences".to_owned(), owners.clone());
+            }
+        });
+        self.store.put(now, &kind.storage, object::namespace(object), object::name(object), changed);
+    }
+
+    /// Takes finalizers from an object that is to go, which goes with the last.
+    fn release(&mut self, now: Timestamp, kind: &Kind, object: &Value, finalizers: &[&str]) {
+        let (namespace, name) = (object::namespace(object), object::name(object));
+        let Some(object) = self.store.get(&kind.storage, namespace, name).cloned() else { return };
+        let left: Vec<&str> = object::finalizers(&object)
+            .into_iter()
+            .filter(|finalizer| !finalizers.contains(finalizer))
+            .collect();
+        if left.is_empty() {
+            self.store.remove(now, &kind.storage, namespace, name);
+            return;
+        }
+        let mut changed = Value::clone(&object);
+        object::set_metadata(&mut changed, "finalizers", json!(left));
+        self.store.put(now, &kind.storage, namespace, name, changed);
+    }
+}

@@ -1,0 +1,116 @@
+//! Making objects.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{Reply, Request};
+use crate::cluster::Cluster;
+use crate::{Cause, Details, Failure, GroupResource, Verb, body, definition, meta, object, shape, strategy};
+
+/// How often another name is tried when a generated one is taken.
+const NAME_ATTEMPTS: u32 = 8;
+
+impl Cluster {
+    /// POST.
+    pub(crate) fn create(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
+        let object = body::object(&request.kind, request.headers, request.body)?;
+        self.create_object(request, object, false)
+    }
+
+    /// Makes an object of any verb that may make one. `applied` says that it already carries who owns its fields.
+    pub(crate) fn create_object(
+        &mut self,
+        request: &Request<'_>,
+        mut object: Value,
+        applied: bool,
+    ) -> Result<Reply, Failure> {
+        let kind = &request.kind;
+        request.check_place(&object)?;
+        let claimed = meta::claimed_revision(&object)?;
+        let warnings = self.decode(request, &mut object)?;
+        self.check_namespace(request, &object)?;
+
+        let generated = object::name(&object).is_empty();
+        let given = object.clone();
+        for _ in 0..NAME_ATTEMPTS {
+            meta::begin(kind, &mut object, &request.call.namespace, request.now, &mut self.chance);
+            if !generated
+                || self.store.get(&kind.storage, object::namespace(&object), object::name(&object)).is_none()
+            {
+                break;
+            }
+            object.clone_from(&given);
+        }
+        if kind.has("status") && kind.custom {
+            object::take(&mut object, "status");
+        }
+        strategy::prepare(kind, &mut object, None);
+        let object = self.admit(request, Verb::Create, None, Some(object))?.unwrap_or_default();
+        self.check_valid(request, &object, None)?;
+        if claimed.is_some() {
+            return Err(Failure::plain("resourceVersion should not be set on objects to be created"));
+        }
+        self.check_definition(request, &object)?;
+
+        let (namespace, name) = (object::namespace(&object).to_owned(), object::name(&object).to_owned());
+        if self.store.get(&kind.storage, &namespace, &name).is_some() {
+            return Err(Failure::already_exists(&kind.resource(), &name));
+        }
+        let object = if applied { object } else { self.track(request, None, object) };
+        let object = if request.call.params.dry_run {
+            object
+        } else {
+            let stored = self.store.put(
+                request.now,
+                &kind.storage,
+                &namespace,
+                &name,
+                shape::to_stored(kind, &object),
+            );
+            shape::from_stored(kind, &stored)
+        };
+        Ok(Reply { code: StatusCode::CREATED, value: object, warnings })
+    }
+
+    /// Things are made only in namespaces that are there to stay.
+    fn check_namespace(&self, request: &Request<'_>, object: &Value) -> Result<(), Failure> {
+        let kind = &request.kind;
+        if !kind.namespaced {
+            return Ok(());
+        }
+        let (namespaces, namespace) = (GroupResource::new("", "namespaces"), &request.call.namespace);
+        let Some(found) = self.store.get(&namespaces, "", namespace) else {
+            return Err(Failure::not_found(&namespaces, namespace));
+        };
+        if !object::is_deleting(found) {
+            return Ok(());
+        }
+        let name = object::name(object);
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let message = format!("namespace {namespace} is being terminated");
+        let cause = Cause::new("NamespaceTerminating", "metadata.namespace", message);
+        let failure = Failure::forbidden(&kind.resource(), name, &why);
+        let details = Details {
+            name: name.to_owned(),
+            group: kind.group.clone(),
+            kind: kind.plural.clone(),
+            causes: vec![cause],
+            ..Details::default()
+        };
+        Err(failure.with_details(details))
+    }
+
+    /// Custom objects are made only as long as their definition is there to stay.
+    fn check_definition(&self, request: &Request<'_>, object: &Value) -> Result<(), Failure> {
+        let resource = request.kind.resource();
+        let name = format!("{}.{}", resource.plural, resource.group);
+        let definition =
+            request.kind.custom.then(|| self.store.get(&definition::resource(), "", &name)).flatten();
+        if definition.is_some_and(|definition| object::is_deleting(definition)) {
+            let why = "create not allowed while custom resource definition is terminating";
+            return Err(Failure::forbidden(&resource, object::name(object), why));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! Replacing objects, whole or only their status.
+
+use serde_json::{Value, json};
+
+use super::{Reply, Request};
+use crate::cluster::Cluster;
+use crate::{Cause, Failure, Kind, Verb, body, meta, object, shape, strategy};
+
+/// The subresource that has its own writers.
+pub(super) const STATUS: &str = "status";
+
+impl Cluster {
+    /// PUT.
+    pub(crate) fn update(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
+        let kind = &request.kind;
+        let object = body::object(kind, request.headers, request.body)?;
+        request.check_place(&object)?;
+        let (namespace, name) = (&request.call.namespace, &request.call.name);
+        let Some(stored) = self.store.get(&kind.storage, namespace, name).cloned() else {
+            if kind.create_on_update && request.call.subresource.is_empty() {
+                return self.create_object(request, object, false);
+            }
+            return Err(Failure::not_found(&kind.resource(), name));
+        };
+        let (claimed, there) = (object::uid(&object), object::uid(&stored));
+        if !claimed.is_empty() && claimed != there {
+            let resource = kind.resource();
+            let key = if kind.group.is_empty() || !kind.custom {
+                kind.plural.clone()
+            } else {
+                format!("{}/{}", kind.group, kind.plural)
+            };
+            let path = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{key}/{path}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: {claimed}, UID in object meta: {there}"
+            );
+            return Err(Failure::conflict(&resource, name, &why));
+        }
+        let old = shape::from_stored(kind, &stored);
+        self.update_object(request, &old, object, false)
+    }
+
+    /// Replaces `old` by what a PUT or a patch made of it. `applied` says that the new object already carries who
+    /// owns its fields.
+    pub(crate) fn update_object(
+        &mut self,
+        request: &Request<'_>,
+        old: &Value,
+        mut object: Value,
+        applied: bool,
+    ) -> Result<Reply, Failure> {
+        let kind = &request.kind;
+        let name = object::name(old).to_owned();
+        let warnings = self.decode(request, &mut object)?;
+        match meta::claimed_revision(&object)? {
+            Some(claimed) if claimed != object::revision(old) => {
+                return Err(Failure::modified(&kind.resource(), &name));
+            }
+            None if !kind.unconditional_update => {
+                let cause =
+                    Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+                return Err(Failure::invalid(&kind.group, &kind.plural, &name, vec![cause]));
+            }
+            _ => {}
+        }
+        let object = self.settled(request, old, object);
+        let object = self.admit(request, Verb::Update, Some(old), Some(object))?.unwrap_or_default();
+        self.check_valid(request, &object, Some(old))?;
+        let mut object = if applied { object } else { self.track(request, Some(old), object) };
+        object::set_metadata(&mut object, "resourceVersion", object::text(old, "/metadata/resourceVersion"));
+
+        let reply = |value| Reply { warnings: warnings.clone(), ..Reply::ok(value) };
+        // A write that changes nothing is none.
+        if object == *old || request.call.params.dry_run {
+            return Ok(reply(object));
+        }
+        let namespace = object::namespace(old).to_owned();
+        if object::is_deleting(old) && is_released(kind, &object) {
+            self.store.remove(request.now, &kind.storage, &namespace, &name);
+            return Ok(reply(object));
+        }
+        let stored =
+            self.store.put(request.now, &kind.storage, &namespace, &name, shape::to_stored(kind, &object));
+        Ok(reply(shape::from_stored(kind, &stored)))
+    }
+
+    /// The object with what this request may not change as it was: everything but the status for a write of the
+    /// status, and the other way around.
+    fn settled(&self, request: &Request<'_>, old: &Value, mut object: Value) -> Value {
+        let kind = &request.kind;
+        if request.call.subresource == STATUS {
+            let status = object::take(&mut object, STATUS);
+            let owners = object.get("metadata").and_then(|metadata| metadata.get("managedFields")).cloned();
+            let mut settled = old.clone();
+            object::put(&mut settled, STATUS, status);
+            object::edit_metadata(&mut settled, |metadata| match owners {
+                Some(owners) => {
+                    metadata.insert("managedFields".to_owned(), owners);
+                }
+                None => {
+                    metadata.remove("managedFields");
+                }
+            });
+            return settled;
+        }
+        meta::carry_over(&mut object, old);
+        if kind.has(STATUS) {
+            object::put(&mut object, STATUS, old.get(STATUS).cloned());
+        }
+        strategy::prepare(kind, &mut object, Some(old));
+        let generation = old.pointer("/metadata/generation").and_then(Value::as_i64);
+        if let Some(generation) = generation
+            && asks_for_more(kind, old, &object)
+        {
+            object::set_metadata(&mut object, "generation", generation + 1);
+        }
+        object
+    }
+}
+
+/// Whether two versions of an object differ in what they ask for, which is what the generation counts.
+fn asks_for_more(kind: &Kind, old: &Value, new: &Value) -> bool {
+    if !kind.custom {
+        return old.get("spec") != new.get("spec");
+    }
+    let asked = |object: &Value| {
+        let mut asked = object.clone();
+        object::take(&mut asked, "metadata");
+        if kind.has(STATUS) {
+            object::take(&mut asked, STATUS);
+        }
+        asked
+    };
+    asked(old) != asked(new)
+}
+
+/// Whether nothing keeps an object that is to be deleted.
+pub(super) fn is_released(kind: &Kind, object: &Value) -> bool {
+    let keeps = kind.group.is_empty()
+        && kind.plural == "namespaces"
+        && !object::texts(object, "/spec/finalizers").is_empty();
+    !keeps && object::finalizers(object).is_empty()
+}
