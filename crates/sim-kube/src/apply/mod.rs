@@ -136,7 +136,7 @@ impl Scope<'_> {
     fn take(&self, managers: &mut Managers, old: &Value, new: &Value, writer: Writer) {
         let changed = self.compare(old, new);
         managers.lose(None, &changed);
-        let own = self.strip(&changed.modified.union(&changed.added));
+        let own = strip(&changed.modified.union(&changed.added));
         if own.is_empty() {
             return;
         }
@@ -160,7 +160,7 @@ impl Scope<'_> {
         }
         let shape = Shape::of(self.schema);
         if let Err(errors) = typed::check(shape, applied) {
-            let what = self.describe(applied);
+            let what = describe(applied);
             return Err(internal(format!("failed to create typed patch object ({what}): {errors}")).into());
         }
         let writer = self.writer(manager, true);
@@ -180,7 +180,7 @@ impl Scope<'_> {
         }
         managers.lose(None, &changed);
         let moved = !equal::equal(live, &new);
-        let set = self.strip(&set);
+        let set = strip(&set);
         if !set.is_empty() {
             let time = if moved { Some(self.now) } else { time };
             managers.insert(writer, Entry { set, api_version: self.api_version.to_owned(), time });
@@ -224,29 +224,6 @@ impl Scope<'_> {
         self.ignored.iter().fold(set.clone(), |set, name| set.without(&PathElement::field(name)))
     }
 
-    /// Nobody owns what identifies an object, or what the server alone writes.
-    fn strip(&self, set: &FieldSet) -> FieldSet {
-        const OF_NOBODY: [&[&str]; 12] = [
-            &["apiVersion"],
-            &["kind"],
-            &["metadata"],
-            &["metadata", "name"],
-            &["metadata", "namespace"],
-            &["metadata", "creationTimestamp"],
-            &["metadata", "selfLink"],
-            &["metadata", "uid"],
-            &["metadata", "clusterName"],
-            &["metadata", "generation"],
-            &["metadata", "managedFields"],
-            &["metadata", "resourceVersion"],
-        ];
-        let mut nobody = FieldSet::default();
-        for path in OF_NOBODY {
-            nobody.insert(&path.iter().map(|name| PathElement::field(name)).collect::<Vec<_>>());
-        }
-        set.difference(&nobody)
-    }
-
     fn writer(&self, manager: &str, applies: bool) -> Writer {
         Writer {
             manager: if manager.is_empty() { "unknown" } else { manager }.to_owned(),
@@ -262,12 +239,6 @@ impl Scope<'_> {
             return Ok(());
         }
         Err(Failure::bad_request(format!("invalid object type: {}", group_version_kind(applied))))
-    }
-
-    fn describe(&self, object: &Value) -> String {
-        let text = |key: &str| object.pointer(key).and_then(Value::as_str).unwrap_or_default();
-        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-        format!("{namespace}/{name}; {}", group_version_kind(object))
     }
 }
 
@@ -336,6 +307,35 @@ fn record_last_applied(object: &mut Value, applied: &Value) {
     if let Some(annotation) = annotation.filter(|text| text.as_str().is_some_and(|text| !text.is_empty())) {
         *annotation = Value::from(format!("{}\n", go_print::json(&applied)));
     }
+}
+
+/// Nobody owns what identifies an object, or what the server alone writes.
+fn strip(set: &FieldSet) -> FieldSet {
+    const OF_NOBODY: [&[&str]; 12] = [
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+        &["metadata", "clusterName"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "resourceVersion"],
+    ];
+    let mut nobody = FieldSet::default();
+    for path in OF_NOBODY {
+        nobody.insert(&path.iter().map(|name| PathElement::field(name)).collect::<Vec<_>>());
+    }
+    set.difference(&nobody)
+}
+
+fn describe(object: &Value) -> String {
+    let text = |key: &str| object.pointer(key).and_then(Value::as_str).unwrap_or_default();
+    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+    format!("{namespace}/{name}; {}", group_version_kind(object))
 }
 
 /// Go's print of a group, version and kind.

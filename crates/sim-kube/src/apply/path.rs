@@ -137,7 +137,11 @@ fn show(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::String(text) => go_print::quoted(text),
         Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(",")),
-        Value::Object(map) => map.iter().map(|(name, value)| format!("{name}={}", show(value))).collect(),
+        Value::Object(map) => {
+            let fields: Vec<String> =
+                map.iter().map(|(name, value)| format!("{name}={}", show(value))).collect();
+            fields.concat()
+        }
         Value::Bool(_) | Value::Number(_) => go_print::value(value),
     }
 }

@@ -79,11 +79,10 @@ impl<'a> Shape<'a> {
             Self::Schema(cursor) => {
                 let node = cursor.node();
                 let scalar = match (node.kind, node.format.as_deref()) {
-                    (None, _) => Some(Scalar::Any),
                     (Some(Type::Integer | Type::Number), _) => Some(Scalar::Numeric),
                     (Some(Type::Boolean), _) => Some(Scalar::Boolean),
                     (Some(Type::String), None | Some("byte")) => Some(Scalar::String),
-                    (Some(Type::String), Some(_)) => Some(Scalar::Any),
+                    (None, _) | (Some(Type::String), Some(_)) => Some(Scalar::Any),
                     (Some(Type::Object | Type::Array), _) => None,
                 };
                 let list = matches!(node.kind, None | Some(Type::Array)).then(|| List {
@@ -160,12 +159,11 @@ fn items(cursor: Cursor<'_>) -> Items<'_> {
         (Some(ListType::Set), _) => Items::Set,
         (Some(ListType::Map(keys)), _) if keys.is_empty() => Items::Set,
         (Some(ListType::Map(keys)), _) => Items::Keys(keys),
-        (Some(ListType::Atomic), _) => Items::Atomic,
         (None, Some(patch)) if patch.merge => match &patch.merge_key {
             Some(key) => Items::Keys(std::slice::from_ref(key)),
             None => Items::Set,
         },
-        (None, _) => Items::Atomic,
+        (Some(ListType::Atomic) | None, _) => Items::Atomic,
     }
 }
 

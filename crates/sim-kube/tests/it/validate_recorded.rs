@@ -3,6 +3,12 @@
 //! The requests and answers are in `fixtures/kubernetes/validate`: the product's own kinds, and one that uses
 //! what a schema can say.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a fixture that is not as it should be fails the test"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
