@@ -25,8 +25,6 @@ async fn a_real_openbao() {
     match openbao::start() {
         Ok(bao) => {
             scenarios::prepare(&bao.server).await;
-            // The mock does not take it from the CSR yet.
-            scenarios::an_other_name_in_the_csr_is_signed_once(&bao.server).await;
             scenarios::all(&bao.server).await;
         }
         Err(absent) => println!("skipped: {absent}"),

@@ -53,13 +53,14 @@ pub struct Args {
     /// How to log.
     #[arg(long, env = "MOCK_PKI_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Print no banner and log only errors.
+    /// Print no banner, and no line for each request.
     #[arg(long, short)]
     pub quiet: bool,
     /// Write URLs and root token to this file (JSON) once both ports answer.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
-    /// The most issued certificates that the ledger remembers.
+    /// The most issued certificates that the ledger remembers. Mounts keep theirs besides, without a limit, unless
+    /// the role says `no_store`.
     #[arg(long, default_value_t = 1_000_000, value_name = "NUMBER")]
     pub ledger_capacity: usize,
     /// The most requests that the journal remembers.

@@ -1,33 +1,20 @@
-//! The one clock of all faces. It can be set apart from the machine's, for tests of expiry.
+//! The one clock of all faces: the machine's, or the caller's where the mock runs within another process.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-/// The time, as this PKI sees it.
-#[derive(Debug, Default)]
-pub struct Clock {
-    offset_milliseconds: AtomicI64,
+/// Tells the time.
+pub type SharedClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The machine's clock.
+#[must_use]
+pub fn machine() -> SharedClock {
+    Arc::new(now)
 }
 
-impl Clock {
-    /// Now.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the mock's clock is the place that reads the machine's")]
-    pub fn now(&self) -> Timestamp {
-        let offset = SignedDuration::from_millis(self.offset_milliseconds.load(Ordering::Relaxed));
-        let machine = Timestamp::now();
-        machine.checked_add(offset).unwrap_or(machine)
-    }
-
-    /// Moves the clock, forward or back.
-    pub fn advance(&self, by: SignedDuration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(0);
-        self.offset_milliseconds.fetch_add(by, Ordering::Relaxed);
-    }
-
-    /// Back to the machine's time.
-    pub fn reset(&self) {
-        self.offset_milliseconds.store(0, Ordering::Relaxed);
-    }
+/// Now, by the machine.
+#[expect(clippy::disallowed_methods, reason = "the mock's clock is the place that reads the machine's")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
 }

@@ -48,6 +48,11 @@ impl Ending {
         self.0.store(how == Cut::Reset, Ordering::Relaxed);
         CutShort
     }
+
+    /// Whether it ended in a reset, not in good order.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Serves a listener until shutdown, then lets what is in flight finish.

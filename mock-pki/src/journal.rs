@@ -36,7 +36,7 @@ pub struct Entry {
     pub status: Option<u16>,
     /// The request's id, as it was answered.
     pub request_id: Option<String>,
-    /// The fault that answered or changed the answer.
+    /// The first fault that applied, in the order in which faults were installed.
     pub fault: Option<String>,
     /// How long it took, in microseconds.
     pub microseconds: u64,
@@ -57,8 +57,8 @@ impl Journal {
         Self { entries: Mutex::default(), capacity, seen: AtomicU64::new(0) }
     }
 
+    /// Remembers a request, whose path is [`redacted`] already.
     pub(crate) fn record(&self, mut entry: Entry) {
-        entry.path = redacted(&entry.path);
         let mut entries = lock(&self.entries);
         entry.number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
         if entries.len() >= self.capacity {
@@ -74,15 +74,10 @@ impl Journal {
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
-
-    pub(crate) fn clear(&self) {
-        let mut entries = lock(&self.entries);
-        entries.clear();
-        self.seen.store(0, Ordering::Relaxed);
-    }
 }
 
-fn redacted(path: &str) -> String {
+/// A path without the secrets in it.
+pub(crate) fn redacted(path: &str) -> String {
     let path: String = path.chars().take(MAX_PATH).collect();
     let mut hide = false;
     let segments = path.split('/').map(|segment| {

@@ -1,4 +1,4 @@
-//! What was issued, for tests to compare with what arrived.
+//! What was issued to end entities, for tests to compare with what arrived.
 
 use std::{
     collections::VecDeque,
@@ -78,10 +78,5 @@ impl Ledger {
 
     pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn clear(&self) {
-        lock(&self.entries).clear();
-        self.forgotten.store(0, Ordering::Relaxed);
     }
 }

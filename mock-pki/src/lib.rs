@@ -9,7 +9,7 @@
 //! all with the controller that is tested against it. What faces share is in `store`: one clock, one
 //! ledger, one journal, one CA hierarchy. Everything is in memory.
 //!
-//! As a library: [`server::start`] runs it inside a test on free ports; with the feature `client`,
+//! As a library: [`server::start`] runs it inside a test on free ports, [`in_process`] without any; with the feature `client`,
 //! `client::Control` speaks to the control port.
 
 mod admin;
@@ -20,6 +20,7 @@ pub mod client;
 pub mod clock;
 mod connection;
 mod fault;
+pub mod in_process;
 pub mod journal;
 pub mod ledger;
 mod random;

@@ -1,6 +1,5 @@
-//! Identifiers, in the shapes the products give them.
-//!
-//! Everything random goes through here, so that a seed can make it repeatable.
+//! Identifiers, in the shapes the products give them. Keys and signatures take their randomness from the
+//! cryptographic library themselves.
 
 use aws_lc_rs::rand;
 use ca::Serial;

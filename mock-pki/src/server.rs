@@ -12,7 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    admin, connection,
+    admin, clock, connection,
     store::World,
     tls::{self, TlsError},
     vault,
@@ -149,7 +149,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (control, control_address) = listen(config.control_listen, config.allow_non_loopback).await?;
     let world = world(&config).await?;
     let (stop, stopped) = watch::channel(false);
-    let (acceptor, tls_ca) = match tls::acceptor(&config.vault_tls, world.clock.now())? {
+    let (acceptor, tls_ca) = match tls::acceptor(&config.vault_tls, clock::now())? {
         Some((acceptor, ca)) => (Some(acceptor), ca),
         None => (None, None),
     };
@@ -177,11 +177,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 }
 
 async fn world(config: &Config) -> Result<Arc<World>, StartError> {
-    let Config { ca_key_algorithm, root_token, ledger_capacity, journal_capacity, .. } = config.clone();
+    let config = config.clone();
     // RSA keys take their time.
-    let made = tokio::task::spawn_blocking(move || {
-        World::new(ca_key_algorithm, root_token, ledger_capacity.max(1), journal_capacity.max(1))
-    });
+    let made = tokio::task::spawn_blocking(move || World::new(&config, clock::machine()));
     Ok(Arc::new(made.await.map_err(|_| StartError::Interrupted)??))
 }
 

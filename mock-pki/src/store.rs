@@ -1,63 +1,111 @@
-//! What the faces share: clock, ledger, journal, faults and the CA hierarchy.
+//! What the faces share: ledger, journal, faults and the CA hierarchy.
 
 use std::sync::{Arc, RwLock};
 
-use ::ca::{CaError, KeyAlgorithm};
+use ::ca::CaError;
+use jiff::Timestamp;
 
 use crate::{
     ca::Hierarchy,
-    clock::Clock,
+    clock::SharedClock,
     fault::Faults,
     journal::Journal,
     ledger::Ledger,
+    server::Config,
     sync::{read, write},
     vault,
 };
 
 /// One PKI. Everything in it lives in memory.
 pub(crate) struct World {
-    pub(crate) clock: Clock,
-    pub(crate) ledger: Ledger,
-    pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     pub(crate) hierarchy: Hierarchy,
+    settings: Settings,
+    epoch: RwLock<Arc<Epoch>>,
+}
+
+/// What lasts from one reset to the next. A request belongs to the epoch in which it arrived, so that one in
+/// flight during a reset leaves no trace in what comes after.
+pub(crate) struct Epoch {
+    pub(crate) ledger: Ledger,
+    pub(crate) journal: Journal,
+    pub(crate) vault: vault::State,
+    clock: SharedClock,
+}
+
+/// What every epoch starts with.
+struct Settings {
     root_token: String,
-    vault: RwLock<Arc<vault::State>>,
+    ledger_capacity: usize,
+    journal_capacity: usize,
+    clock: SharedClock,
 }
 
 impl World {
-    pub(crate) fn new(
-        algorithm: KeyAlgorithm,
-        root_token: String,
-        ledger_capacity: usize,
-        journal_capacity: usize,
-    ) -> Result<Self, CaError> {
-        let clock = Clock::default();
-        let hierarchy = Hierarchy::generate(algorithm, clock.now())?;
-        let vault = RwLock::new(Arc::new(vault::State::new(&hierarchy, &root_token, clock.now())?));
-        Ok(Self {
+    pub(crate) fn new(config: &Config, clock: SharedClock) -> Result<Self, CaError> {
+        let hierarchy = Hierarchy::generate(config.ca_key_algorithm, clock())?;
+        let settings = Settings {
+            root_token: config.root_token.clone(),
+            ledger_capacity: config.ledger_capacity.max(1),
+            journal_capacity: config.journal_capacity.max(1),
             clock,
-            ledger: Ledger::new(ledger_capacity),
-            journal: Journal::new(journal_capacity),
-            faults: Faults::default(),
-            hierarchy,
-            root_token,
-            vault,
-        })
+        };
+        let epoch = RwLock::new(Arc::new(Epoch::new(&settings, &hierarchy)?));
+        Ok(Self { faults: Faults::default(), hierarchy, settings, epoch })
     }
 
-    pub(crate) fn vault(&self) -> Arc<vault::State> {
-        Arc::clone(&read(&self.vault))
+    pub(crate) fn epoch(&self) -> Arc<Epoch> {
+        Arc::clone(&read(&self.epoch))
     }
 
     /// Back to how it started: same CAs, same root token, nothing else.
     pub(crate) fn reset(&self) -> Result<(), CaError> {
-        self.clock.reset();
-        let fresh = vault::State::new(&self.hierarchy, &self.root_token, self.clock.now())?;
-        *write(&self.vault) = Arc::new(fresh);
+        let fresh = Arc::new(Epoch::new(&self.settings, &self.hierarchy)?);
         self.faults.clear();
-        self.ledger.clear();
-        self.journal.clear();
+        *write(&self.epoch) = fresh;
         Ok(())
+    }
+}
+
+impl Epoch {
+    fn new(settings: &Settings, hierarchy: &Hierarchy) -> Result<Self, CaError> {
+        Ok(Self {
+            ledger: Ledger::new(settings.ledger_capacity),
+            journal: Journal::new(settings.journal_capacity),
+            vault: vault::State::new(hierarchy, &settings.root_token, (settings.clock)())?,
+            clock: Arc::clone(&settings.clock),
+        })
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, journal::Entry};
+
+    #[test]
+    fn a_request_in_flight_during_a_reset_leaves_no_trace_in_what_comes_after() {
+        let world = World::new(&Config::default(), clock::machine()).unwrap();
+        let arrived = world.epoch();
+        world.reset().unwrap();
+        arrived.journal.record(Entry {
+            number: 0,
+            at: arrived.now(),
+            face: "vault".to_owned(),
+            method: "GET".to_owned(),
+            path: "/v1/sys/health".to_owned(),
+            status: Some(200),
+            request_id: None,
+            fault: None,
+            microseconds: 1,
+            user_agent: None,
+        });
+        assert_eq!((arrived.journal.all().len(), world.epoch().journal.all().len()), (1, 0));
+        assert_eq!(world.epoch().journal.seen(), 0);
     }
 }

@@ -179,16 +179,39 @@ async fn certificates_can_be_wrong_in_every_way() {
     let (_, data) = with(Fault::new("missing-chain").with("keep_issuing_ca", true)).await;
     assert_eq!((data.get("ca_chain"), &data["issuing_ca"]), (None, &chain[0]));
     let (_, data) = with(Fault::new("shuffled-chain")).await;
-    assert_eq!(data["ca_chain"], json!([chain[1], chain[0]]));
+    assert_eq!((&data["ca_chain"], &data["issuing_ca"]), (&json!([chain[1], chain[0]]), &chain[0]));
     let (_, data) = with(Fault::new("unrelated-certificate")).await;
     assert_eq!(data["ca_chain"].as_array().unwrap()[..2], chain[..]);
     assert_eq!(data["ca_chain"].as_array().unwrap().len(), 3);
+    let (_, data) = with(Fault::new("unrelated-certificate").with("first", true)).await;
+    assert_eq!((&data["ca_chain"][1], &data["issuing_ca"]), (&chain[0], &chain[0]));
+    for (why, expected) in [("expired", "has passed"), ("not-ca", "not a CA"), ("ending", "renewal")] {
+        let (_, data) = with(Fault::new("unfit-intermediate").with("why", why)).await;
+        let said = judged(&bench.csr, &data);
+        assert!(said.contains("issuer CN=Unfit Intermediate CA: ") && said.contains(expected), "{said}");
+    }
 
     // Counted by certificates, not by requests.
     bench.control.install(Fault::new("wrong-key").times(1)).await.unwrap().keep();
     bench.vault.read("sys/health").await;
     assert!(!certificate(&bench.sign().await.unwrap()).has_key(bench.key.spki_der()));
     assert!(certificate(&bench.sign().await.unwrap()).has_key(bench.key.spki_der()));
+}
+
+/// What the judge says of an answer.
+fn judged(csr: &str, data: &Value) -> String {
+    let csr = x509::Csr::from_pem(csr.as_bytes()).unwrap();
+    let chain = data["ca_chain"].as_array().unwrap().iter().map(|pem| pem.as_str().unwrap());
+    let pem = std::iter::once(data["certificate"].as_str().unwrap()).chain(chain).collect::<Vec<_>>();
+    let answer = x509::bundle::read_certificates(pem.join("\n").as_bytes()).unwrap();
+    let asked = x509::Asked {
+        csr: &csr,
+        duration: Duration::from_hours(10_000),
+        usages: x509::Usages::unrestricted(),
+        is_ca: false,
+        now: jiff::Zoned::now().timestamp(),
+    };
+    x509::judge::judge(&asked, &x509::Tolerance::default(), answer, Vec::new()).unwrap_err().to_string()
 }
 
 #[tokio::test]

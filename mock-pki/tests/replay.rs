@@ -1,8 +1,9 @@
-//! Every answer of a real OpenBao that was captured, given again by mock-pki.
+//! What a real OpenBao answered, given again by mock-pki: every capture but those in [`NOT_YET`].
 //!
 //! The captures' server is rebuilt by the same calls, in the same order; then each captured request is sent and
-//! the whole answer is compared: status, the headers clients read, and the body, value by value. Only what
-//! differs from run to run (identifiers, times, keys, certificates) is replaced by its name first.
+//! the whole answer is compared: status, the headers clients read, and the body, value by value. What differs from
+//! run to run (identifiers, times, keys, certificates) is replaced by its name first, so what is in a certificate is
+//! not compared here; `real_openbao.rs` does that.
 
 #![expect(
     clippy::unwrap_used,
@@ -182,7 +183,7 @@ const NOT_YET: &[(&str, &[&str])] = &[
 const ROOT: &str = "root-token";
 
 #[tokio::test]
-async fn every_captured_answer_is_given_again() {
+async fn every_capture_of_what_is_there_is_given_again() {
     let running = server::start(Config { root_token: ROOT.to_owned(), ..Config::default() }).await.unwrap();
     let vault = Vault::new(&running.vault_url, ROOT);
     for mount in ["pki", "pki_int"] {

@@ -204,6 +204,8 @@ pub(super) fn order(request: &CertificateRequest) -> Result<Order, String> {
     let spec = &request.spec;
     let csr = Csr::from_pem(&spec.request.0).map_err(|error| format!("spec.request: {error}"))?;
     csr.verify().map_err(|error| format!("spec.request: {error}"))?;
+    // Names that cannot be read are the requester's fault, and no certificate could ever be judged by them.
+    csr.subject_alt_names().map_err(|error| format!("spec.request: {error}"))?;
     let duration = match &spec.duration {
         None => DEFAULT_DURATION,
         Some(text) => text.parse::<GoDuration>().map_err(|error| format!("spec.duration: {error}"))?,

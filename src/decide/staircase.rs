@@ -1,6 +1,7 @@
 //! One example for each step of the staircase, in its order.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::patch::reason;
@@ -147,8 +148,12 @@ fn with_an_issuer_checked_at_an_older_generation_it_is_pending() {
 #[test]
 fn what_can_never_be_signed_fails_once_and_for_all() {
     type Change = fn(&mut Value);
-    let cases: [(&str, Change); 4] = [
+    let cases: [(&str, Change); 5] = [
         ("spec.request", |object| object["spec"]["request"] = json!("bm90IGEgQ1NS")),
+        ("spec.request", |object| {
+            let unreadable_names = include_bytes!("../../fixtures/x509/csr/odd-san-not-ascii.pem");
+            object["spec"]["request"] = json!(ByteString(unreadable_names.to_vec()));
+        }),
         ("spec.duration", |object| object["spec"]["duration"] = json!("soon")),
         ("spec.duration", |object| object["spec"]["duration"] = json!("0s")),
         ("spec.usages", |object| object["spec"]["usages"] = json!(["world domination"])),

@@ -19,8 +19,10 @@ pub(crate) struct OpenBao {
     reason = "a test finds its tools by the environment; there are no flags"
 )]
 pub(crate) fn start() -> Result<OpenBao, String> {
-    let home = PathBuf::from(std::env::var("HOME").unwrap_or_default());
-    let binary = home.join(".cache/external-issuer/tools/openbao/bin/bao");
+    let cache = std::env::var("XDG_CACHE_HOME").ok().filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache =
+        cache.unwrap_or_else(|| PathBuf::from(std::env::var("HOME").unwrap_or_default()).join(".cache"));
+    let binary = cache.join("external-issuer/tools/openbao/bin/bao");
     if !binary.exists() {
         let absent = format!("{} is missing: run mock-pki/tests/install-openbao.sh", binary.display());
         assert!(std::env::var("EXTERNAL_ISSUER_REQUIRE_OPENBAO").as_deref() != Ok("1"), "{absent}");

@@ -14,6 +14,7 @@ use super::server::Server;
 /// Everything on a prepared server, one after the other: its state is shared, and in the end it is sealed.
 pub(crate) async fn all(server: &Server) {
     every_kind_of_key_and_name_is_signed(server).await;
+    an_other_name_in_the_csr_is_signed_once(server).await;
     a_role_that_does_not_trust_the_csr_gets_the_names_beside_it(server).await;
     sign_verbatim_gives_the_usages_asked_for(server).await;
     a_role_that_clips_gives_less(server).await;
@@ -135,7 +136,7 @@ async fn every_kind_of_key_and_name_is_signed(server: &Server) {
 }
 
 /// Which is why it is not sent beside the CSR: then it would be there twice.
-pub(crate) async fn an_other_name_in_the_csr_is_signed_once(server: &Server) {
+async fn an_other_name_in_the_csr_is_signed_once(server: &Server) {
     let signer = server.signer("team/sign/open", server.root_token());
     let names = [plain_names(), vec![other_name()]].concat();
     let order = order(csr(KeyAlgorithm::EcdsaP256, "web.example.com", &names));

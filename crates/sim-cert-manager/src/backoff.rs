@@ -18,7 +18,7 @@ pub struct Backoff {
 /// cert-manager's own: 1 hour, 32 hours.
 impl Default for Backoff {
     fn default() -> Self {
-        Self { minimum: Duration::from_secs(3600), maximum: Duration::from_secs(32 * 3600) }
+        Self { minimum: Duration::from_hours(1), maximum: Duration::from_hours(32) }
     }
 }
 

@@ -25,15 +25,14 @@ pub(crate) const fn context_constructed(number: u8) -> u8 {
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     let length = content.len();
-    match u8::try_from(length) {
-        Ok(short @ 0..=0x7f) => out.push(short),
-        _ => {
-            let bytes = length.to_be_bytes();
-            let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
-            let significant = bytes.get(start..).unwrap_or_default();
-            out.push(0x80 | u8::try_from(significant.len()).unwrap_or(8));
-            out.extend_from_slice(significant);
-        }
+    if let Ok(short @ 0..=0x7f) = u8::try_from(length) {
+        out.push(short);
+    } else {
+        let bytes = length.to_be_bytes();
+        let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+        let significant = bytes.get(start..).unwrap_or_default();
+        out.push(0x80 | u8::try_from(significant.len()).unwrap_or(8));
+        out.extend_from_slice(significant);
     }
     out.extend_from_slice(content);
     out
@@ -53,9 +52,9 @@ pub(crate) fn set(mut parts: Vec<Vec<u8>>) -> Vec<u8> {
 /// An object identifier from its dotted form; `None` when that is none.
 pub(crate) fn object_identifier(dotted: &str) -> Option<Vec<u8>> {
     let arcs = dotted.split('.').map(|arc| arc.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?;
-    let (first, second, rest) = match arcs.as_slice() {
-        [first @ 0..=1, second @ 0..=39, rest @ ..] | [first @ 2, second, rest @ ..] => (first, second, rest),
-        _ => return None,
+    let ([first @ 0..=1, second @ 0..=39, rest @ ..] | [first @ 2, second, rest @ ..]) = arcs.as_slice()
+    else {
+        return None;
     };
     let mut content = Vec::new();
     base128(first.checked_mul(40)?.checked_add(*second)?, &mut content);

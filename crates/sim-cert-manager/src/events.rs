@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use k8s_openapi::{
     api::core::v1::{Event, EventSource, ObjectReference},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
@@ -14,7 +13,7 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::{api::truncated, clock::Clock, decide::Note};
+use crate::{api::truncated, clock::Clock, decide::Note, request::sha256_hex};
 
 /// Whom an event is about.
 pub(crate) struct Subject(ObjectReference);
@@ -66,8 +65,8 @@ fn event(subject: &Subject, note: &Note, now: jiff::Timestamp) -> Event {
     let about = object.name.clone().unwrap_or_default();
     let uid = object.uid.clone().unwrap_or_default();
     let said = [note.component, &note.reason, &note.message, &uid].join("\n");
-    let hash = digest::digest(&digest::SHA256, said.as_bytes());
-    let suffix: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256_hex(said.as_bytes());
+    let suffix = hash.get(..16).unwrap_or_default();
     let now = Some(Time(truncated(now)));
     Event {
         metadata: ObjectMeta {

@@ -20,9 +20,9 @@ use crate::{
 
 /// What the API server has of us now.
 pub(crate) enum Written {
-    Certificate(Certificate),
-    Request(CertificateRequest),
-    Secret(Secret),
+    Certificate(Box<Certificate>),
+    Request(Box<CertificateRequest>),
+    Secret(Box<Secret>),
     RequestDeleted(ObjectKey, String),
     SecretDeleted(ObjectKey, String),
 }
@@ -79,7 +79,7 @@ impl Step {
             Act::CreateNextPrivateKey(next) => written.push(self.create_next_private_key(next).await?),
             Act::DeleteNextPrivateKey(target) => {
                 written.push(match delete(&self.api::<Secret>(), &target).await? {
-                    Some(secret) => Written::Secret(secret),
+                    Some(secret) => Written::Secret(Box::new(secret)),
                     None => Written::SecretDeleted(self.sibling(target.name), target.uid),
                 });
             }
@@ -88,7 +88,7 @@ impl Step {
             }
             Act::DeleteRequest(target) => {
                 written.push(match delete(&self.api::<CertificateRequest>(), &target).await? {
-                    Some(request) => Written::Request(request),
+                    Some(request) => Written::Request(Box::new(request)),
                     None => Written::RequestDeleted(self.sibling(target.name), target.uid),
                 });
             }
@@ -110,7 +110,9 @@ impl Step {
         manager: &'static str,
     ) -> Result<Written, StepError> {
         let certificate = Certificate { status: Some(status), ..self.certificate.clone() };
-        Ok(Written::Certificate(replace_status(&self.api(), &self.key.name, manager, &certificate).await?))
+        Ok(Written::Certificate(Box::new(
+            replace_status(&self.api(), &self.key.name, manager, &certificate).await?,
+        )))
     }
 
     async fn create_next_private_key(&self, next: NextKey) -> Result<Written, StepError> {
@@ -144,7 +146,7 @@ impl Step {
             format!("Stored new private key in temporary Secret resource {name:?}")
         };
         self.normal(if reused { "Reused" } else { "Generated" }, message, MANAGER).await;
-        Ok(Written::Secret(created))
+        Ok(Written::Secret(Box::new(created)))
     }
 
     async fn create_request(
@@ -162,7 +164,7 @@ impl Step {
                 let name = created.metadata.name.as_deref().unwrap_or_default();
                 let message = format!("Created new CertificateRequest resource {name:?}");
                 self.normal("Requested", message, MANAGER).await;
-                Ok(Written::Request(created))
+                Ok(Written::Request(Box::new(created)))
             }
             Err(error) => {
                 let message = format!("Failed to create CertificateRequest: {}", text(&error));
@@ -177,7 +179,7 @@ impl Step {
     async fn apply_secret(&self, secret: &Secret) -> Result<Written, StepError> {
         let name = secret.metadata.name.as_deref().unwrap_or_default();
         let apply = PatchParams::apply(ISSUING_MANAGER).force();
-        Ok(Written::Secret(self.api::<Secret>().patch(name, &apply, &Patch::Apply(secret)).await?))
+        Ok(Written::Secret(Box::new(self.api::<Secret>().patch(name, &apply, &Patch::Apply(secret)).await?)))
     }
 
     async fn normal(&self, reason: &str, message: String, component: &'static str) {
@@ -220,7 +222,7 @@ pub(crate) async fn approve(
                 component: MANAGER,
             };
             publisher.publish(&Subject::of(&approved), &note).await;
-            Outcome { written: vec![Written::Request(approved)], error: None }
+            Outcome { written: vec![Written::Request(Box::new(approved))], error: None }
         }
         Err(error) => Outcome { written: Vec::new(), error: Some(error.into()) },
     }

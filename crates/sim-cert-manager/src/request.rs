@@ -1,6 +1,7 @@
 //! CertificateRequests: what a new one says, and whether one still says what its Certificate does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use aws_lc_rs::digest;
@@ -80,11 +81,19 @@ pub fn name(certificate: &str, revision: u64) -> String {
     if certificate.len() <= LONGEST_NAME {
         return format!("{certificate}-{revision}");
     }
-    let hash = digest::digest(&digest::SHA256, certificate.as_bytes());
-    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256_hex(certificate.as_bytes());
     let cut = certificate.get(..LONGEST_NAME - hash.len() - 1).unwrap_or(certificate);
     let prefix = cut.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     if prefix.is_empty() { format!("{hash}-{revision}") } else { format!("{prefix}-{hash}-{revision}") }
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// The revision that a request is for; `None` without or with a bad annotation.
@@ -152,7 +161,7 @@ pub fn violations(
 /// (`FuzzyX509AltNamesMatchSpec`). Common name and DNS names may have changed places, because issuers do that.
 #[must_use]
 pub fn certificate_violations(certificate: &x509::Certificate, spec: &CertificateSpec) -> Vec<&'static str> {
-    let names = Names::of(certificate.subject_alt_names().to_vec());
+    let names = Names::of(certificate.subject_alt_names());
     let subject = certificate.subject();
     let common_name = subject.common_name().unwrap_or_default();
     let with = |names: &[String], common_name: &str| -> BTreeSet<String> {

@@ -103,6 +103,7 @@ struct Run {
     in_flight: FuturesUnordered<BoxFuture<'static, (Key, Outcome)>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never stored")]
 enum Watched {
     Certificate(watcher::Event<Certificate>),
     Request(watcher::Event<CertificateRequest>),
@@ -144,7 +145,7 @@ impl Run {
 
     /// Nothing is decided before everything is known.
     fn start_steps(&mut self) {
-        while self.listed.all() && self.in_flight.len() < self.options.steps_at_once {
+        while self.listed.all() && self.in_flight.len() < self.options.steps_at_once.max(1) {
             let Some(key) = self.queue.pop() else { break };
             if let Some(step) = self.step(&key) {
                 self.queue.begins(key.clone());
@@ -185,9 +186,9 @@ impl Run {
         self.queue.ends(key);
         for written in outcome.written {
             let concerned = match written {
-                Written::Certificate(certificate) => self.store.certificate_event(Event::Seen(certificate)),
-                Written::Request(request) => self.store.request_event(Event::Seen(request)),
-                Written::Secret(secret) => self.store.secret_event(Event::Seen(secret)),
+                Written::Certificate(certificate) => self.store.certificate_event(Event::Seen(*certificate)),
+                Written::Request(request) => self.store.request_event(Event::Seen(*request)),
+                Written::Secret(secret) => self.store.secret_event(Event::Seen(*secret)),
                 Written::RequestDeleted(name, uid) => self.store.request_deleted(&name, &uid),
                 Written::SecretDeleted(name, uid) => self.store.secret_deleted(&name, &uid),
             };

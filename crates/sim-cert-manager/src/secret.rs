@@ -81,7 +81,7 @@ fn details(issued: &x509::Certificate) -> BTreeMap<String, String> {
         let attributes = subject.attributes().filter(|attribute| attribute.oid.to_string() == oid);
         attributes.map(|attribute| attribute.value.clone()).collect()
     };
-    let names = Names::of(issued.subject_alt_names().to_vec());
+    let names = Names::of(issued.subject_alt_names());
     let ips: Vec<String> = names.ips.iter().map(ToString::to_string).collect();
     let always = [
         ("common-name", subject.common_name().unwrap_or_default().to_owned()),

@@ -69,7 +69,7 @@ impl<K: Resource> Shelf<K> {
             return Change::None;
         }
         match self.objects.get(&key) {
-            Some(old) if version(old) >= version(&object) => Change::None,
+            Some(old) if !is_newer(&object, old) => Change::None,
             _ => Change::Some(self.objects.insert(key, object)),
         }
     }
@@ -79,7 +79,7 @@ impl<K: Resource> Shelf<K> {
         let key = ObjectKey::of(object);
         self.deleted.remove(&object.meta().uid.clone().unwrap_or_default());
         let old = self.objects.get(&key)?;
-        if version(old) > version(object) { None } else { self.objects.remove(&key) }
+        if is_newer(old, object) { None } else { self.objects.remove(&key) }
     }
 
     /// Takes an object out that we deleted.
@@ -107,9 +107,11 @@ enum Change<K> {
     Some(Option<K>),
 }
 
-/// Resource versions are opaque but for their order, which the API promises to be that of numbers.
-fn version<K: Resource>(object: &K) -> u64 {
-    object.meta().resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+/// The API promises that resource versions have the order of numbers. Where they are none, whatever comes last is
+/// newer.
+fn is_newer<K: Resource>(object: &K, than: &K) -> bool {
+    let version = |object: &K| object.meta().resource_version.as_deref()?.parse::<u64>().ok();
+    version(object).zip(version(than)).is_none_or(|(version, than)| version > than)
 }
 
 type Index = BTreeMap<String, BTreeSet<ObjectKey>>;

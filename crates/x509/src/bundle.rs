@@ -92,8 +92,9 @@ impl Found {
         if trimmed.is_empty() {
             return Err(BundleError::Empty);
         }
-        if looks_like_der(bytes) {
-            return self.der(bytes);
+        let begun = bytes.trim_ascii_start();
+        if looks_like_der(begun) {
+            return self.der(without_blank_end(begun));
         }
         if pem::looks_like_pem(trimmed) {
             return self.pem(&String::from_utf8_lossy(trimmed));
@@ -192,6 +193,17 @@ fn looks_like_der(bytes: &[u8]) -> bool {
         [SEQUENCE, length, ..] if *length >= 0x80 => true,
         [SEQUENCE, ..] => !bytes.iter().all(is_text) && !pem::looks_like_pem(bytes),
         _ => false,
+    }
+}
+
+/// Without the line's end that an editor or a shell put after the last element. Only what follows the elements is
+/// cut, as the last byte of one may itself be white space.
+fn without_blank_end(der: &[u8]) -> &[u8] {
+    let mut walk = Walk::ber(der);
+    while walk.any("element").is_ok() {}
+    match der.split_at_checked(der.len().saturating_sub(walk.rest().len())) {
+        Some((elements, rest)) if rest.trim_ascii().is_empty() => elements,
+        _ => der,
     }
 }
 

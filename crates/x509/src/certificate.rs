@@ -7,11 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use crate::{
     extension::Extensions,
+    hash,
     key::{self, Algorithm, KeyType, PublicKey},
     names::{DistinguishedName, SubjectAltName},
     pem,
@@ -270,12 +270,7 @@ impl Certificate {
     /// SHA-256 of the DER, the fingerprint that browsers and openssl show.
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        // SHA-256 has 32 bytes, so the whole array is filled.
-        hash.iter_mut()
-            .zip(digest::digest(&digest::SHA256, self.der()).as_ref())
-            .for_each(|(to, from)| *to = *from);
-        hash
+        hash::sha256(self.der())
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {

@@ -158,9 +158,12 @@ impl Search {
     fn take_issuer(&mut self, of: &Certificate) -> Result<Option<Certificate>, ChainError> {
         let mut issuers = self.take(of, |search| &mut search.left)?;
         let Some(issuer) = issuers.pop() else {
-            let mut known = self.take(of, |search| &mut search.extra)?;
-            known.sort_by_cached_key(|cert| (cert.is_self_signed(), cert.not_after()));
-            return Ok(known.pop());
+            let mut known = Vec::new();
+            for certificate in self.take(of, |search| &mut search.extra)? {
+                known.push((self.is_signed_by(&certificate, &certificate)?, certificate));
+            }
+            known.sort_by_key(|(is_self_signed, certificate)| (*is_self_signed, certificate.not_after()));
+            return Ok(known.pop().map(|(_, certificate)| certificate));
         };
         if issuers.is_empty() {
             return Ok(Some(issuer));
@@ -214,8 +217,7 @@ fn unique(certs: Vec<Certificate>) -> Vec<Certificate> {
 }
 
 fn subject(certificate: &Certificate) -> String {
-    let name = certificate.subject();
-    if name.is_empty() { "(no subject)".to_owned() } else { text::bounded(name.to_string(), 200) }
+    certificate.subject().shortened()
 }
 
 fn described(certificates: &[Certificate]) -> String {

@@ -2,11 +2,10 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use aws_lc_rs::digest;
-
 pub use crate::key::KeyType;
 use crate::{
     extension::Extensions,
+    hash,
     key::{Algorithm, PublicKey},
     names::{DistinguishedName, SubjectAltName},
     pem::{self, PemError},
@@ -65,7 +64,7 @@ pub enum CsrError {
     Malformed(Malformed),
     /// The signature algorithm is none that can be checked.
     #[error(
-        "the request is signed with {algorithm}, which is not supported: use RSA (2048 bits or more) with \
+        "the request is signed with {algorithm}, which is not supported: use RSA (2048 to 8192 bits) with \
          SHA-256, SHA-384 or SHA-512, ECDSA on P-256, P-384 or P-521 with one of these, or Ed25519"
     )]
     UnsupportedAlgorithm {
@@ -218,12 +217,7 @@ impl Csr {
     /// SHA-256 of the DER: the same request, whatever PEM it came in.
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        // SHA-256 has 32 bytes, so the whole array is filled.
-        hash.iter_mut()
-            .zip(digest::digest(&digest::SHA256, self.der()).as_ref())
-            .for_each(|(to, from)| *to = *from);
-        hash
+        hash::sha256(self.der())
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {

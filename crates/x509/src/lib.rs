@@ -21,6 +21,7 @@ pub mod chain;
 pub mod csr;
 mod extension;
 mod go;
+mod hash;
 pub mod judge;
 pub mod key;
 pub mod names;

@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 /// Values longer than this are cut in messages. A DNS name has at most 253 characters, so names stay whole.
 const VALUE_LIMIT: usize = 256;
 
-/// Shows text that others wrote: control and bidirectional characters escaped, cut at [`VALUE_LIMIT`].
+/// Shows text that others wrote: control characters, other line ends and bidirectional characters escaped, cut at
+/// [`VALUE_LIMIT`].
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars() {
@@ -13,7 +14,7 @@ pub(crate) fn printable(text: &str) -> String {
             shown.push('…');
             break;
         }
-        if character.is_control() || is_bidirectional_control(character) {
+        if character.is_control() || is_line_end(character) || is_bidirectional_control(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
@@ -22,9 +23,14 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
+/// Unicode's own line and paragraph separators, which are no control characters.
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\u{2028}' | '\u{2029}')
+}
+
 /// Bidirectional controls would let a name rearrange the message around it.
 fn is_bidirectional_control(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Lower-case hexadecimal, whole.

@@ -116,6 +116,11 @@ impl<'a> Walk<'a> {
         self.rest.is_empty()
     }
 
+    /// What was not walked over yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }

@@ -17,6 +17,9 @@ scenarios!("deletion":
     beside a_namespace_deleted_in_mid_flight_goes_away_and_its_answers_are_told_of,
 );
 
+/// What the log says of an answer that found nobody.
+const UNUSED: &str = "a certificate was issued that is not used";
+
 /// Long enough to do something meanwhile, short enough to wait for.
 fn thinking_of(common_name: &str) -> Fault {
     thinking_for(3000, common_name)
@@ -42,7 +45,7 @@ async fn a_request_deleted_in_mid_flight_leaves_nothing_behind(world: &World) ->
     api.delete("goes", &DeleteParams::default()).await?;
     world.issued_in_ledger(&pki, "goes.example.com", 1).await?;
     // Its answer found nobody, and says so once.
-    world.logged("a certificate was issued for a request that is gone or finished", "goes").await?;
+    world.logged(UNUSED, "goes").await?;
     ensure!(api.get_opt("goes").await?.is_none(), "the request is back");
     world.status_writes_are("goes", 0).await?;
     slow.uninstall().await?;
@@ -132,7 +135,7 @@ async fn a_namespace_deleted_in_mid_flight_goes_away_and_its_answers_are_told_of
     for name in names {
         world.issued_in_ledger(&pki, &format!("{name}.example.com"), 1).await?;
         let request = format!("{name}-1");
-        world.logged("a certificate was issued for a request that is gone or finished", &request).await?;
+        world.logged(UNUSED, &request).await?;
         world.status_writes_are(&request, 0).await?;
     }
     for fault in slow {

@@ -2,10 +2,11 @@
 //!
 //! It does not say how the cluster or the controller came to be, and a scenario cannot ask.
 
-mod build;
+mod certificates;
 mod check;
 mod csr;
 mod dice;
+mod issuers;
 mod observe;
 mod permission;
 mod secret;
@@ -28,9 +29,9 @@ use crate::controller::Controller;
 use crate::manifest;
 use crate::pki::Pkis;
 
-pub use build::{Issuer, Kind};
 pub use csr::{Authority, Csr};
 pub use dice::Dice;
+pub use issuers::{Issuer, Kind};
 pub use secret::Pair;
 pub use wait::{LONG, PROMPTLY, SOON, matches};
 

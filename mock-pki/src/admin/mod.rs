@@ -61,7 +61,8 @@ pub(crate) fn problem(status: StatusCode, text: &str) -> axum::response::Respons
 }
 
 async fn ledger(State(world): Shared) -> Json<Value> {
-    Json(json!({ "issued": world.ledger.all(), "forgotten": world.ledger.forgotten() }))
+    let epoch = world.epoch();
+    Json(json!({ "issued": epoch.ledger.all(), "forgotten": epoch.ledger.forgotten() }))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,13 +74,14 @@ struct JournalFilter {
 }
 
 async fn journal(State(world): Shared, Query(filter): Query<JournalFilter>) -> Json<Value> {
-    let mut entries = world.journal.all();
+    let epoch = world.epoch();
+    let mut entries = epoch.journal.all();
     entries.retain(|entry| {
         filter.path.as_ref().is_none_or(|part| entry.path.contains(part.as_str()))
             && filter.method.as_ref().is_none_or(|method| entry.method.eq_ignore_ascii_case(method))
             && filter.status.is_none_or(|status| entry.status == Some(status))
     });
-    Json(json!({ "requests": entries, "seen": world.journal.seen() }))
+    Json(json!({ "requests": entries, "seen": epoch.journal.seen() }))
 }
 
 async fn reset(State(world): Shared) -> axum::response::Response {

@@ -22,7 +22,12 @@ pub(crate) struct Issuance<'a> {
     /// A key to put in place of the requested one.
     pub(crate) other_spki: Option<Vec<u8>>,
     pub(crate) extra: Vec<Extra>,
+    /// `ca_chain`
     pub(crate) chain: Vec<Certificate>,
+    /// `issuing_ca`
+    pub(crate) issuing_ca: Option<Certificate>,
+    /// What signs in place of the issuer, whose certificates say something wrong.
+    pub(crate) other_signer: Option<Authority>,
     pub(crate) send_chain: bool,
     pub(crate) send_issuing_ca: bool,
 }
@@ -69,6 +74,8 @@ impl<'a> Issuance<'a> {
             other_spki: None,
             extra,
             chain: chain.to_vec(),
+            issuing_ca: chain.first().cloned(),
+            other_signer: None,
             send_chain: true,
             send_issuing_ca: true,
         }
@@ -76,7 +83,7 @@ impl<'a> Issuance<'a> {
 
     /// Signs it.
     pub(crate) fn issue(&mut self, authority: Option<&Authority>) -> Result<Certificate, ca::CaError> {
-        let authority = authority.ok_or(ca::CaError::UnusableKey)?;
+        let authority = self.other_signer.as_ref().or(authority).ok_or(ca::CaError::UnusableKey)?;
         let spki_der = self.other_spki.as_deref().unwrap_or(self.requested.spki_der);
         let requested = Requested { spki_der, ..self.requested };
         authority.issue_for(&requested, &self.leaf, std::mem::take(&mut self.extra))

@@ -22,6 +22,7 @@ mod sealed;
 mod shuffled_chain;
 mod slow_drip;
 mod status;
+mod unfit_intermediate;
 mod unrelated_certificate;
 mod wrong_content_type;
 mod wrong_key;
@@ -53,6 +54,7 @@ pub(crate) const ALL: &[Kind] = &[
     shuffled_chain::KIND,
     slow_drip::KIND,
     status::KIND,
+    unfit_intermediate::KIND,
     unrelated_certificate::KIND,
     wrong_content_type::KIND,
     wrong_key::KIND,

@@ -15,17 +15,17 @@ use crate::{
         error::Refusal,
         fields::Fields,
         request::{Operation, Request},
-        token::{NewToken, SYSTEM_TTL},
+        token::{NewToken, SYSTEM_TTL, capped, policies},
     },
 };
 
-/// One mounted `AppRole` method.
-#[derive(Debug, Default)]
+/// One mounted `AppRole` method. Nothing here has `Debug`: role ids and secret ids are credentials.
+#[derive(Default)]
 pub(crate) struct AppRole {
     roles: RwLock<BTreeMap<String, Role>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Role {
     id: String,
     entity_id: String,
@@ -33,7 +33,7 @@ struct Role {
     secrets: BTreeMap<String, Secret>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Settings {
     bind_secret_id: bool,
     secret_id_num_uses: i64,
@@ -47,7 +47,7 @@ struct Settings {
     token_ttl: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Secret {
     accessor: String,
     expires: Option<Timestamp>,
@@ -56,7 +56,6 @@ struct Secret {
     metadata: Map<String, Value>,
 }
 
-/// No `Debug` of a secret id can leak: it is the map's key, and maps are never printed.
 impl AppRole {
     pub(crate) fn route(
         &self,
@@ -157,7 +156,10 @@ impl AppRole {
         }
         let role_id = fields.text("role_id")?.into_owned();
         let role = match known {
-            Some(role) => Role { settings, ..role.clone() },
+            Some(role) => {
+                let id = if role_id.is_empty() { role.id.clone() } else { role_id };
+                Role { id, settings, ..role.clone() }
+            }
             None => Role {
                 id: if role_id.is_empty() { random::uuid() } else { role_id },
                 entity_id: random::uuid(),
@@ -235,15 +237,11 @@ impl AppRole {
         let settings = role.settings.clone();
         let (display_name, entity_id) = (mount.trim_end_matches('/').to_owned(), role.entity_id.clone());
         drop(roles);
-        let mut policies = settings.token_policies;
-        if !settings.token_no_default_policy {
-            policies.push("default".to_owned());
-        }
-        policies.sort_unstable();
-        policies.dedup();
+        let policies = policies(settings.token_policies.clone(), !settings.token_no_default_policy);
         let max_ttl = if settings.token_max_ttl > 0 { settings.token_max_ttl } else { SYSTEM_TTL };
         let ttl = if settings.token_ttl > 0 { settings.token_ttl } else { SYSTEM_TTL };
-        let (id, token) = state.tokens.create(
+        let warnings = limits_that_cut(&settings, ttl, max_ttl);
+        let created = state.tokens.create(
             NewToken {
                 policies,
                 display_name,
@@ -261,8 +259,20 @@ impl AppRole {
             },
             now,
         );
-        Ok(Answer::auth(token.auth(&id, token.ttl(now)), Vec::new()))
+        let (id, token) = created.ok_or_else(|| Refusal::internal("the token's id is taken"))?;
+        Ok(Answer::auth(token.auth(&id, token.ttl(now)), warnings))
     }
+}
+
+/// What is said of the limits that make a token live shorter than its role's TTL or period.
+fn limits_that_cut(settings: &Settings, ttl: i64, max_ttl: i64) -> Vec<String> {
+    let explicit = Some(settings.token_explicit_max_ttl).filter(|limit| *limit > 0);
+    if settings.token_period > 0 {
+        let cut = explicit.filter(|limit| settings.token_period > *limit);
+        return cut.map(|limit| capped("period", settings.token_period, limit)).into_iter().collect();
+    }
+    let limit = explicit.map_or(max_ttl, |limit| limit.min(max_ttl));
+    (ttl > limit).then(|| capped("TTL", ttl, limit)).into_iter().collect()
 }
 
 fn missing(name: &str) -> Refusal {

@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn errors_are_gos() {
-        let text = |body: &[u8]| String::from_utf8(read(None, body).unwrap_err().body().to_vec()).unwrap();
+        let text = |body: &[u8]| String::from_utf8(read(None, body).err().unwrap().body().to_vec()).unwrap();
         assert!(text(b"{\"csr\":").contains("unexpected EOF"));
         assert!(text(b"{csr}").contains("invalid character 'c'"), "{}", text(b"{csr}"));
         assert!(

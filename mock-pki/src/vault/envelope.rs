@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::random;
 
-/// An answer that is not an error.
-#[derive(Debug)]
+/// An answer that is not an error. Without `Debug`: tokens, secret ids and keys are in it.
 pub(crate) enum Answer {
     /// The usual one.
     Envelope(Box<Envelope>),
@@ -26,7 +25,7 @@ pub(crate) enum Answer {
 }
 
 /// The fields in the order in which they are written.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct Envelope {
     /// What sys/ answers twice: at the top as well as under `data`.
     #[serde(flatten)]
@@ -42,7 +41,7 @@ pub(crate) struct Envelope {
 }
 
 /// A login's or a renewal's result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Auth {
     pub(crate) client_token: String,
     pub(crate) accessor: String,

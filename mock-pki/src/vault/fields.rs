@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::vault::{duration, error::Refusal};
 
-/// The body's object; empty when there was none.
-#[derive(Debug, Clone, Default)]
+/// The body's object; empty when there was none. Without `Debug`: it may hold secrets.
+#[derive(Clone, Default)]
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -67,6 +67,21 @@ impl Fields {
         }
     }
 
+    /// Refuses fields that the product heeds and this mock does not, unless they ask for nothing.
+    pub(crate) fn refuse(&self, without_effect: &[&str]) -> Result<(), Refusal> {
+        let asks = |name: &&&str| match self.raw(name) {
+            None | Some(Value::Bool(false)) => false,
+            Some(Value::String(text)) => !matches!(text.as_str(), "" | "0" | "false"),
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(_) => true,
+        };
+        match without_effect.iter().find(asks) {
+            Some(name) => Err(Refusal::bad(format!("{name}: not available in this mock"))),
+            None => Ok(()),
+        }
+    }
+
     /// The warning about fields the path does not know.
     pub(crate) fn unknown(&self, known: &[&str]) -> Option<String> {
         let mut unknown: Vec<&str> =
@@ -77,9 +92,7 @@ impl Fields {
         unknown.sort_unstable();
         Some(format!("Endpoint ignored these unrecognized parameters: [{}]", unknown.join(" ")))
     }
-}
 
-impl Fields {
     /// The warning about fields that the path itself says.
     pub(crate) fn replaced(&self, by_path: &[&str]) -> Option<String> {
         let replaced: Vec<&str> = by_path.iter().copied().filter(|name| self.0.contains_key(*name)).collect();

@@ -31,7 +31,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::{ca::Hierarchy, fault::Certificates, random, store::World, sync::read};
+use crate::{ca::Hierarchy, clock, fault::Certificates, random, store::Epoch, sync::read};
+use body::too_large;
 use envelope::{Answer, json};
 use error::Refusal;
 use mounts::{Backend, Mount, Mounts};
@@ -39,9 +40,7 @@ use policy::Policy;
 use request::{Operation, Request};
 use token::{NewToken, Token, Tokens};
 
-use body::too_large;
-/// Everything this face remembers.
-#[derive(Debug)]
+/// Everything this face remembers. Without `Debug`: most of it is secret.
 pub(crate) struct State {
     tokens: Tokens,
     policies: RwLock<BTreeMap<String, (Policy, Timestamp)>>,
@@ -152,7 +151,7 @@ impl State {
 
 /// Answers one request. `sealed` and `certificates` come from installed faults.
 pub(crate) fn handle(
-    world: &World,
+    epoch: &Epoch,
     method: &Method,
     uri: &http::Uri,
     headers: &HeaderMap,
@@ -160,7 +159,7 @@ pub(crate) fn handle(
     sealed: bool,
     certificates: &Certificates,
 ) -> Answered {
-    let outcome = answer(world, method, uri, headers, body, sealed, certificates);
+    let outcome = answer(epoch, method, uri, headers, body, sealed, certificates);
     let mut answered = render(outcome);
     if let Some(namespace) = headers.get("x-vault-namespace") {
         answered.response.headers_mut().insert("x-vault-namespace", namespace.clone());
@@ -169,7 +168,7 @@ pub(crate) fn handle(
 }
 
 fn answer(
-    world: &World,
+    epoch: &Epoch,
     method: &Method,
     uri: &http::Uri,
     headers: &HeaderMap,
@@ -178,11 +177,11 @@ fn answer(
     certificates: &Certificates,
 ) -> Result<Answer, Refusal> {
     let path = uri.path().strip_prefix("/v1/").ok_or_else(Refusal::absent)?;
-    let now = world.clock.now();
-    let state = world.vault();
+    let now = epoch.now();
+    let state = &epoch.vault;
     let mut request = Request::new(method, path, uri.query(), headers, body)?;
     if let Some(path) = request.path.strip_prefix("sys/")
-        && let Some(outcome) = sys::unauthenticated(&state, &request, path, sealed, now)
+        && let Some(outcome) = sys::unauthenticated(state, &request, path, sealed, now)
     {
         return outcome;
     }
@@ -207,10 +206,10 @@ fn answer(
         return Err(Refusal::with(StatusCode::NOT_FOUND, text));
     };
     match &entry.backend {
-        Backend::Pki(pki) => pki.route(world, &request, &mount, &rest, now, certificates),
-        Backend::AppRole(approle) => approle.route(&state, &request, &mount, &rest, now),
-        Backend::Token => token_routes::route(&state, &request, &rest, now),
-        Backend::System => sys::route(&state, &request, &rest, now),
+        Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, certificates),
+        Backend::AppRole(approle) => approle.route(state, &request, &mount, &rest, now),
+        Backend::Token => token_routes::route(state, &request, &rest, now),
+        Backend::System => sys::route(state, &request, &rest, now),
         Backend::Other(_) => Err(Refusal::unsupported_path()),
     }
 }

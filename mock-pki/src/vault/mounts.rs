@@ -20,7 +20,6 @@ use crate::{
 };
 
 /// What answers below a mount.
-#[derive(Debug)]
 pub(crate) enum Backend {
     Pki(Arc<Pki>),
     AppRole(Arc<AppRole>),
@@ -43,7 +42,6 @@ impl Backend {
 }
 
 /// A mount, by its path with the final slash.
-#[derive(Debug)]
 pub(crate) struct Mount {
     pub(crate) backend: Backend,
     accessor: String,

@@ -32,8 +32,7 @@ impl Operation {
     }
 }
 
-/// A request below `/v1/`.
-#[derive(Debug)]
+/// A request below `/v1/`. Without `Debug`: it holds the token and whatever the body says.
 pub(crate) struct Request {
     pub(crate) operation: Operation,
     /// Decoded, without `/v1/`.
@@ -85,8 +84,8 @@ impl Request {
             fields,
             token: token(headers),
             caller: None,
-            user_agent: header(headers, "user-agent"),
-            idempotency_key: header(headers, "idempotency-key"),
+            user_agent: header(headers, "user-agent").as_deref().map(shortened),
+            idempotency_key: header(headers, "idempotency-key").as_deref().map(shortened),
         })
     }
 
@@ -116,6 +115,11 @@ impl Request {
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// What the ledger keeps of a header: each of its entries has a bounded size.
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 fn token(headers: &HeaderMap) -> Option<String> {

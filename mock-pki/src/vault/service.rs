@@ -14,8 +14,8 @@ use hyper::body::Incoming;
 use crate::{
     connection::{CutShort, Ending},
     fault::{Body, Plan, Reply, full},
-    journal::Entry,
-    store::World,
+    journal::{Entry, redacted},
+    store::{Epoch, World},
     vault::{self, Answered, body::MAX_BODY, pki, request::common_name},
 };
 
@@ -28,9 +28,7 @@ pub(crate) async fn serve(
     ending: Ending,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, CutShort> {
-    let (started, at) = (Instant::now(), world.clock.now());
     let (head, body) = request.into_parts();
-    let head = Arc::new(head);
     let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
     let body = match body {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -38,6 +36,18 @@ pub(crate) async fn serve(
         // The client is gone, or too slow.
         Ok(Err(_)) | Err(_) => return Err(CutShort),
     };
+    respond(&world, &ending, head, body).await
+}
+
+/// The same once the body is there, or is an answer of its own.
+pub(crate) async fn respond(
+    world: &World,
+    ending: &Ending,
+    head: http::request::Parts,
+    body: Result<Bytes, Answered>,
+) -> Result<Response<Body>, CutShort> {
+    let (started, epoch) = (Instant::now(), world.epoch());
+    let (at, head) = (epoch.now(), Arc::new(head));
     let plan = match &body {
         Ok(body) => world.faults.plan(head.uri.path(), || common_name(&head.headers, body)),
         Err(_) => Plan::default(),
@@ -50,7 +60,7 @@ pub(crate) async fn serve(
     let answered = match body {
         Err(answered) => answered,
         Ok(_) if !plan.http.iter().all(|fault| fault.behaviour.lets_through()) => Answered::empty(),
-        Ok(body) => answer(&world, &head, body, &plan).await,
+        Ok(body) => answer(&epoch, &head, body, &plan).await,
     };
     let Answered { response, request_id } = answered;
     let mut reply = Reply::Answer(response.map(full));
@@ -64,13 +74,14 @@ pub(crate) async fn serve(
     let fault =
         plan.http.first().map(|fault| fault.name().to_owned()).or_else(|| plan.certificates.applied());
     let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    tracing::debug!(method = %head.method, path = head.uri.path(), status, fault, microseconds, "answered");
-    world.journal.record(Entry {
+    let path = redacted(head.uri.path());
+    tracing::info!(method = %head.method, path, status, fault, microseconds, "answered");
+    epoch.journal.record(Entry {
         number: 0,
         at,
         face: "vault".to_owned(),
         method: head.method.as_str().chars().take(16).collect(),
-        path: head.uri.path().to_owned(),
+        path,
         status,
         request_id,
         fault,
@@ -87,17 +98,16 @@ pub(crate) async fn serve(
 }
 
 async fn answer(
-    world: &Arc<World>,
+    epoch: &Arc<Epoch>,
     head: &Arc<http::request::Parts>,
     body: Bytes,
     plan: &Arc<Plan>,
 ) -> Answered {
     let sealed = plan.http.iter().any(|fault| fault.behaviour.seals());
-    let (world, head, plan) = (Arc::clone(world), Arc::clone(head), Arc::clone(plan));
-    // Making an RSA key takes up to seconds; signing takes less than handing the work to another thread.
-    let slow = pki::may_make_keys(head.uri.path());
+    let (epoch, head, plan) = (Arc::clone(epoch), Arc::clone(head), Arc::clone(plan));
+    let slow = pki::may_compute(head.uri.path());
     let work = move || {
-        vault::handle(&world, &head.method, &head.uri, &head.headers, &body, sealed, &plan.certificates)
+        vault::handle(&epoch, &head.method, &head.uri, &head.headers, &body, sealed, &plan.certificates)
     };
     if !slow {
         return work();

@@ -1,7 +1,7 @@
 //! Tokens: their records and their store.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, RwLock,
         atomic::{AtomicI64, Ordering},
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     random,
     sync::{read, write},
-    vault::envelope::Auth,
+    vault::{duration, envelope::Auth},
 };
 
 /// The system's default and greatest lease, 32 days.
@@ -23,8 +23,7 @@ pub(crate) const SYSTEM_TTL: i64 = 768 * 3600;
 /// The value of an expiry that never comes.
 const NEVER: i64 = i64::MAX;
 
-/// A token's record.
-#[derive(Debug)]
+/// A token's record. Nothing here has `Debug`, since ids are what a client needs to act in somebody's name.
 pub(crate) struct Token {
     pub(crate) accessor: String,
     pub(crate) policies: Vec<String>,
@@ -47,7 +46,7 @@ pub(crate) struct Token {
 }
 
 /// What a new token shall be.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct NewToken {
     pub(crate) id: Option<String>,
     pub(crate) policies: Vec<String>,
@@ -96,8 +95,10 @@ impl Token {
             self.creation_ttl
         };
         let age = now.duration_since(self.created).as_secs();
-        let limit = [self.explicit_max_ttl, self.max_ttl].into_iter().filter(|limit| *limit > 0).min();
-        let left = if self.period > 0 { None } else { limit.map(|limit| (limit - age).max(0)) };
+        // A period outlives every limit but the explicit one.
+        let max_ttl = if self.period > 0 { 0 } else { self.max_ttl };
+        let limit = [self.explicit_max_ttl, max_ttl].into_iter().filter(|limit| *limit > 0).min();
+        let left = limit.map(|limit| (limit - age).max(0));
         let ttl = left.map_or(wanted, |left| wanted.min(left));
         self.expires_ms
             .store(now.as_millisecond().saturating_add(ttl.saturating_mul(1000)), Ordering::Relaxed);
@@ -163,16 +164,39 @@ impl Token {
     }
 }
 
+/// Policies as a token has them: in lower case, each once, sorted, and `default` among them if it shall be.
+pub(crate) fn policies(names: Vec<String>, with_default: bool) -> Vec<String> {
+    let names = names.into_iter().map(|name| name.to_lowercase());
+    let mut policies: Vec<String> = names.chain(with_default.then(|| "default".to_owned())).collect();
+    policies.sort_unstable();
+    policies.dedup();
+    policies
+}
+
+/// The warning about a lease (`TTL` or `period`) that a limit cuts.
+pub(crate) fn capped(what: &str, wanted: i64, limit: i64) -> String {
+    format!(
+        "{what} of \"{}\" exceeded the effective max_ttl of \"{}\"; {what} value is capped accordingly",
+        duration::print_short(wanted),
+        duration::print_short(limit)
+    )
+}
+
 /// All tokens, by id.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Tokens {
     by_id: RwLock<HashMap<String, Arc<Token>>>,
 }
 
+/// From this many tokens on, those that ended are looked for when a new one is made and the number has doubled.
+const MANY: usize = 1024;
+
 impl Tokens {
-    pub(crate) fn create(&self, new: NewToken, now: Timestamp) -> (String, Arc<Token>) {
+    /// Makes a token; `None` when its id is taken.
+    pub(crate) fn create(&self, new: NewToken, now: Timestamp) -> Option<(String, Arc<Token>)> {
         let id = new.id.unwrap_or_else(random::token);
         let ttl = if new.period > 0 { new.period } else { new.ttl };
+        let ttl = if new.explicit_max_ttl > 0 && ttl > 0 { ttl.min(new.explicit_max_ttl) } else { ttl };
         let expires =
             if ttl > 0 { now.as_millisecond().saturating_add(ttl.saturating_mul(1000)) } else { NEVER };
         let token = Arc::new(Token {
@@ -195,8 +219,17 @@ impl Tokens {
             renewed_ms: AtomicI64::new(0),
             parent: new.parent,
         });
-        write(&self.by_id).insert(id.clone(), Arc::clone(&token));
-        (id, token)
+        let mut tokens = write(&self.by_id);
+        if tokens.len() >= MANY && tokens.len().is_power_of_two() {
+            tokens.retain(|_, token| !token.expired(now));
+        }
+        match tokens.entry(id.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(Arc::clone(&token));
+                Some((id, token))
+            }
+        }
     }
 
     /// A token that is still valid.
@@ -260,7 +293,7 @@ mod tests {
     fn a_token_ends_with_its_ttl_and_a_renewal_never_goes_beyond_the_limit() {
         let tokens = Tokens::default();
         let new = NewToken { ttl: 60, renewable: true, explicit_max_ttl: 100, ..NewToken::default() };
-        let (id, token) = tokens.create(new, at(0));
+        let (id, token) = tokens.create(new, at(0)).unwrap();
         assert_eq!(token.ttl(at(10)), 50);
         assert_eq!(token.renew(at(50), 30), (30, None));
         assert_eq!(token.renew(at(70), 60), (30, Some(100)));
@@ -271,12 +304,37 @@ mod tests {
     #[test]
     fn a_token_ends_with_its_uses_and_with_its_parent() {
         let tokens = Tokens::default();
-        let (parent, _) = tokens.create(NewToken { num_uses: 2, ..NewToken::default() }, at(0));
-        let (child, _) =
-            tokens.create(NewToken { parent: Some(parent.clone()), ..NewToken::default() }, at(0));
+        let (parent, _) = tokens.create(NewToken { num_uses: 2, ..NewToken::default() }, at(0)).unwrap();
+        let child = NewToken { parent: Some(parent.clone()), ..NewToken::default() };
+        let (child, _) = tokens.create(child, at(0)).unwrap();
         assert!(tokens.spend(&parent, at(1)).is_some());
         assert!(tokens.spend(&parent, at(1)).is_some());
         assert!(tokens.spend(&parent, at(1)).is_none());
         assert!(tokens.find(&child, at(1)).is_none());
+    }
+
+    #[test]
+    fn a_period_is_renewed_for_ever_but_for_an_explicit_limit() {
+        let tokens = Tokens::default();
+        let new = NewToken { period: 60, renewable: true, max_ttl: 90, ..NewToken::default() };
+        let (_, token) = tokens.create(new, at(0)).unwrap();
+        assert_eq!(token.renew(at(1000), 0), (60, None));
+        let new = NewToken { period: 600, renewable: true, explicit_max_ttl: 100, ..NewToken::default() };
+        let (_, token) = tokens.create(new, at(0)).unwrap();
+        assert_eq!(token.ttl(at(0)), 100);
+        assert_eq!(token.renew(at(70), 0), (30, Some(100)));
+    }
+
+    #[test]
+    fn an_id_is_given_once_and_ended_tokens_are_forgotten() {
+        let tokens = Tokens::default();
+        let named = || NewToken { id: Some("mine".to_owned()), ttl: 10, ..NewToken::default() };
+        assert!(tokens.create(named(), at(0)).is_some());
+        assert!(tokens.create(named(), at(1)).is_none());
+        while tokens.accessors().len() < MANY {
+            tokens.create(NewToken { ttl: 1, ..NewToken::default() }, at(0)).unwrap();
+        }
+        tokens.create(NewToken::default(), at(100)).unwrap();
+        assert_eq!(tokens.accessors().len(), 1);
     }
 }

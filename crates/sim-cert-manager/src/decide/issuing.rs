@@ -100,7 +100,7 @@ fn issue(snapshot: &Snapshot<'_>, request: &CertificateRequest, key: &Found<'_>,
     }
     let certificate = snapshot.certificate;
     let encoding = KeyEncoding::of(&certificate.spec);
-    let (Ok(private_key), issuer) = (key.key.to_pem(encoding), request.spec.issuer_ref.clone()) else {
+    let Ok(private_key) = key.key.to_pem(encoding) else {
         return invalid("Failed to encode the private key");
     };
     let secret_data = SecretData {
@@ -108,7 +108,7 @@ fn issue(snapshot: &Snapshot<'_>, request: &CertificateRequest, key: &Found<'_>,
         certificate: pem,
         ca: request_status.ca.unwrap_or_default().0,
         certificate_name: certificate.name_any(),
-        issuer,
+        issuer: request.spec.issuer_ref.clone(),
     };
     let type_ = snapshot.secret.and_then(|secret| secret.type_.as_deref());
     let Some(secret) = secret::desired(certificate, &secret_data, type_) else {

@@ -17,12 +17,11 @@ pub(super) fn set(status: &mut CertificateStatus, snapshot: &Snapshot<'_>, now: 
         secret: snapshot.secret,
         current_request: snapshot.current_request(),
     };
-    let mut ready = match policies::not_ready(&input, now) {
-        Some(violation) => Condition::new(READY, ConditionStatus::False, violation.reason, violation.message),
-        None => {
-            let message = "Certificate is up to date and has not expired".to_owned();
-            Condition::new(READY, ConditionStatus::True, "Ready", message)
-        }
+    let mut ready = if let Some(violation) = policies::not_ready(&input, now) {
+        Condition::new(READY, ConditionStatus::False, violation.reason, violation.message)
+    } else {
+        let message = "Certificate is up to date and has not expired".to_owned();
+        Condition::new(READY, ConditionStatus::True, "Ready", message)
     };
     ready.observed_generation = snapshot.generation();
     set_condition(&mut status.conditions, ready, now);

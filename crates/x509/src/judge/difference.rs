@@ -112,9 +112,11 @@ pub enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Subject { asked, got } => write!(f, "subject: asked {}, got {}", name(asked), name(got)),
+            Self::Subject { asked, got } => {
+                write!(f, "subject: asked {}, got {}", asked.shortened(), got.shortened())
+            }
             Self::CommonName { asked, got } => {
-                write!(f, "common name: asked {}, got subject {}", text::printable(asked), name(got))
+                write!(f, "common name: asked {}, got subject {}", text::printable(asked), got.shortened())
             }
             Self::NamesMissing { missing, got } => {
                 write!(f, "subject alternative names: asked {}, got {}", names(missing), names(got))
@@ -143,16 +145,12 @@ impl fmt::Display for Difference {
             Self::PastRenewal { renewal, now } => {
                 write!(f, "validity: due for renewal since {renewal}, it is {now:.0}")
             }
-            Self::Issuer { issuer, unfit } => write!(f, "issuer {}: {unfit}", name(issuer)),
+            Self::Issuer { issuer, unfit } => write!(f, "issuer {}: {unfit}", issuer.shortened()),
             Self::Unreadable { certificate, why } => {
-                write!(f, "cert-manager cannot read the certificate of {}: {why}", name(certificate))
+                write!(f, "cert-manager cannot read the certificate of {}: {why}", certificate.shortened())
             }
         }
     }
-}
-
-fn name(name: &DistinguishedName) -> String {
-    if name.is_empty() { "an empty subject".to_owned() } else { text::bounded(name.to_string(), 200) }
 }
 
 fn names(names: &[SubjectAltName]) -> String {

@@ -10,6 +10,10 @@ use crate::{
     tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, SET, Tlv, Walk},
 };
 
+/// The most attributes and relative names one name may have. Real ones have about a dozen; each costs many times
+/// the two bytes that an empty one takes.
+const MAX_PARTS: usize = 256;
+
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 /// Attribute types by the short names of RFC 4514 and `OpenSSL`.
@@ -69,10 +73,17 @@ impl DistinguishedName {
         let mut sequence = document.expect(SEQUENCE, "name")?.inner();
         document.end("name has trailing bytes")?;
         let mut rdns = Vec::new();
+        let mut parts = 0usize;
+        let mut count = || {
+            parts += 1;
+            if parts > MAX_PARTS { Err(Malformed::new("name of more than 256 parts")) } else { Ok(()) }
+        };
         while !sequence.is_empty() {
+            count()?;
             let mut set = sequence.expect(SET, "relative name")?.inner();
             let mut rdn = Vec::new();
             while !set.is_empty() {
+                count()?;
                 rdn.push(attribute(&mut set)?);
             }
             rdns.push(rdn);
@@ -103,6 +114,11 @@ impl DistinguishedName {
     #[must_use]
     pub fn common_name(&self) -> Option<&str> {
         self.common_names().next_back()
+    }
+
+    /// For messages: cut to some two hundred bytes, and never nothing.
+    pub(crate) fn shortened(&self) -> String {
+        if self.is_empty() { "(no subject)".to_owned() } else { text::bounded(self.to_string(), 200) }
     }
 
     /// Whether the name has no attributes, as in certificates named by their alternative names only.

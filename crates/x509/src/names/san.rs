@@ -12,8 +12,8 @@ use crate::{
     tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, Walk, context, context_primitive},
 };
 
-/// One `GeneralName`. `==` compares as written; [`SubjectAltName::is_same`] compares as names are
-/// compared.
+/// One `GeneralName`. `==` compares as written; two name the same thing when their [canonical
+/// forms](SubjectAltName::canonical) are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubjectAltName {
     /// dNSName, as written.
@@ -44,10 +44,15 @@ impl SubjectAltName {
         }
     }
 
-    /// Whether the two name the same thing.
+    /// An otherName's type and, where its value is a `UTF8String`, its text; `None` for every other kind of name.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.canonical() == other.canonical()
+    pub fn other_name(&self) -> Option<(Oid, Option<&str>)> {
+        let Self::Other(raw) = self else { return None };
+        let mut fields = Walk::der(raw).expect(OTHER_NAME, "otherName").ok()?.inner();
+        let kind = fields.expect(OBJECT_IDENTIFIER, "type").ok()?;
+        let mut value = fields.expect(context(0), "value").ok()?.inner();
+        let text = value.expect(UTF8_STRING, "text").ok().and_then(|text| str::from_utf8(text.value).ok());
+        Some((Oid::from_content(kind.value), text))
     }
 }
 
@@ -64,6 +69,11 @@ impl fmt::Display for SubjectAltName {
     }
 }
 
+/// The most names one certificate or request may list: far more than a TLS handshake carries, and few enough that a
+/// list of empty ones cannot fill the memory.
+const MAX_NAMES: usize = 4096;
+
+const UTF8_STRING: u8 = 0x0c;
 const OTHER_NAME: u8 = context(0);
 const X400_ADDRESS: u8 = context(3);
 const DIRECTORY_NAME: u8 = context(4);
@@ -78,6 +88,9 @@ pub(crate) fn read(value: &[u8]) -> Result<Vec<SubjectAltName>, Malformed> {
     let mut names = Vec::new();
     while !list.is_empty() {
         let name = list.any("subject alternative name")?;
+        if names.len() >= MAX_NAMES {
+            return Err(Malformed::new("more than 4096 subject alternative names"));
+        }
         names.push(match name.tag {
             0x81 => SubjectAltName::Email(ia5(name.value)?),
             0x82 => SubjectAltName::Dns(ia5(name.value)?),

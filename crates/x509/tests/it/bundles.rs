@@ -43,6 +43,21 @@ fn the_leaf_is_read_from_every_wrapping() {
 }
 
 #[test]
+fn white_space_around_der_does_no_harm() {
+    for file in ["leaf.der", "concatenated.der", "pkcs7.der", "signed.ber"] {
+        for (before, after) in [("", "\n"), ("\n", ""), (" \r\n", "\r\n\r\n")] {
+            let padded = [before.as_bytes(), &bytes(&format!("bundle/{file}")), after.as_bytes()].concat();
+            assert_eq!(read_certificates(&padded).unwrap(), read(file), "{file}");
+        }
+    }
+    let more = [bytes("bundle/leaf.der"), b"\nmore".to_vec()].concat();
+    assert_eq!(
+        read_certificates(&more).unwrap_err().to_string(),
+        "number 2: certificate: malformed DER: trailing bytes"
+    );
+}
+
+#[test]
 fn a_private_key_is_an_error_that_does_not_quote_it() {
     let leaf = String::from_utf8(bytes("chain/ec/leaf.pem")).unwrap();
     for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {

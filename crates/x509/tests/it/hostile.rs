@@ -62,6 +62,46 @@ fn no_flipped_bit_leaves_a_valid_request() {
     }
 }
 
+/// An element: tag, length in three bytes, value.
+fn element(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+    let length = match value.len() {
+        0..0x80 => vec![length[3]],
+        0x80..0x100 => vec![0x81, length[3]],
+        0x100..0x1_0000 => vec![0x82, length[2], length[3]],
+        _ => vec![0x83, length[1], length[2], length[3]],
+    };
+    [&[tag], length.as_slice(), value].concat()
+}
+
+#[test]
+fn lists_of_nothing_are_cut_off() {
+    for (parts, fine) in [(256, true), (257, false)] {
+        let name = element(0x30, &[0x31, 0x00].repeat(parts));
+        assert_eq!(x509::DistinguishedName::from_der(&name).is_ok(), fine, "{parts} empty relative names");
+    }
+    for (names, fine) in [(4096, true), (4097, false)] {
+        let list = element(0x30, &[0x82, 0x00].repeat(names));
+        let extension = element(0x30, &[element(0x06, &[0x55, 0x1d, 0x11]), element(0x04, &list)].concat());
+        let attribute = [
+            element(0x06, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x0e]),
+            element(0x31, &element(0x30, &extension)),
+        ];
+        let csr = csr("no-extensions");
+        let subject = csr.subject_der().to_vec();
+        let info = [
+            vec![2, 1, 0],
+            subject,
+            csr.spki_der().to_vec(),
+            element(0xa0, &element(0x30, &attribute.concat())),
+        ];
+        let algorithm = element(0x30, &element(0x06, &[0x2b, 0x65, 0x70]));
+        let request = [element(0x30, &info.concat()), algorithm, vec![3, 1, 0]].concat();
+        let request = Csr::from_der(&element(0x30, &request)).unwrap();
+        assert_eq!(request.subject_alt_names().is_ok(), fine, "{names} empty alternative names");
+    }
+}
+
 proptest! {
     #[test]
     fn bent_requests_do_no_harm(

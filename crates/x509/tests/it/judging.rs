@@ -215,9 +215,10 @@ fn messages_stay_short_whatever_the_names_hold() {
     });
     let message = verdict(&content(), &wrong, &Tolerance::default()).unwrap_err().to_string();
     assert!(message.len() < 910, "{}", message.len());
-    let odd = change(|content| content.common_name = Some("evil\n\u{202e}\u{0}name".to_owned()));
+    let odd =
+        change(|content| content.common_name = Some("evil\n\u{202e}\u{0}\u{2028}\u{61c}name".to_owned()));
     let message = verdict(&content(), &odd, &Tolerance::default()).unwrap_err().to_string();
-    assert!(message.contains("evil\\u{a}\\u{202e}\\u{0}name"), "{message}");
+    assert!(message.contains("evil\\u{a}\\u{202e}\\u{0}\\u{2028}\\u{61c}name"), "{message}");
 }
 
 #[test]

@@ -7,10 +7,10 @@ use x509::{Csr, SubjectAltName};
 
 use crate::vault::{
     error::Refusal,
-    fields::Fields,
+    fields::{Fields, quoted},
     pki::{
         names::{allows_common_name, as_dns_name, first_forbidden, glob},
-        role::Rules,
+        role::{Role, Rules},
     },
 };
 
@@ -50,16 +50,35 @@ pub(crate) fn under_role(rules: &Rules, fields: &Fields, csr: Option<&Csr>) -> R
     if !common_name.is_empty() && !allows_common_name(rules, &common_name) {
         return Err(Refusal::bad(format!("common name {common_name} not allowed by this role")));
     }
+    let serial_number = serial_number(rules, fields, csr)?;
     if let Some(bad) = first_forbidden(rules, &names.dns) {
         return Err(Refusal::bad(format!("subject alternate name {bad} not allowed by this role")));
     }
     if let Some(bad) = first_forbidden(rules, &names.emails) {
         return Err(Refusal::bad(format!("email address {bad} not allowed by this role")));
     }
-    names.others = other_names(rules, fields)?;
+    names.others = other_names(rules, fields, csr.filter(|_| rules.use_csr_sans))?;
     names.ips = addresses(rules, fields, csr_names.as_ref())?;
     names.uris = uris(rules, fields, csr_names.as_ref())?;
-    Ok(Asked { subject: Subject::Der(subject(rules, fields, &common_name)?), sans: encode(&names)? })
+    let subject = subject(rules, &common_name, &serial_number)?;
+    Ok(Asked { subject: Subject::Der(subject), sans: encode(&names)? })
+}
+
+/// The subject's `serialNumber`: the request's, else the CSR's.
+fn serial_number(rules: &Rules, fields: &Fields, csr: Option<&Csr>) -> Result<String, Refusal> {
+    let mut serial_number = fields.text("serial_number")?.into_owned();
+    if serial_number.is_empty()
+        && let Some(csr) = csr
+    {
+        let subject = csr.subject();
+        let own = subject.attributes().rfind(|attribute| attribute.name() == "serialNumber");
+        serial_number = own.map(|attribute| attribute.value.clone()).unwrap_or_default();
+    }
+    let fits = |pattern: &String| glob(pattern, &serial_number);
+    if !serial_number.is_empty() && !rules.allowed_serial_numbers.iter().any(fits) {
+        return Err(Refusal::bad(format!("serial_number {serial_number} not allowed by this role")));
+    }
+    Ok(serial_number)
 }
 
 fn common_name(rules: &Rules, fields: &Fields, csr: Option<&Csr>) -> Result<String, Refusal> {
@@ -103,6 +122,7 @@ fn from_csr(csr: &Csr) -> Result<Names, Refusal> {
             SubjectAltName::Email(name) => names.emails.push(name),
             SubjectAltName::Uri(name) => names.uris.push(name),
             SubjectAltName::Ip(address) => names.ips.push(address),
+            // Those that are otherNames come later, see `other_names`; the rest Vault drops.
             SubjectAltName::Other(_) => {}
         }
     }
@@ -149,39 +169,71 @@ fn uris(rules: &Rules, fields: &Fields, csr: Option<&Names>) -> Result<Vec<Strin
     Ok(uris)
 }
 
-/// `<oid>;UTF8:<value>`
-fn other_names(rules: &Rules, fields: &Fields) -> Result<Vec<GeneralName>, Refusal> {
-    let parse = |text: String| {
-        let (type_id, typed) = text.split_once(';').ok_or_else(|| {
-            Refusal::bad(format!(
-                "could not parse requested other SAN: expected a semicolon in other SAN {text}"
-            ))
-        })?;
+/// The CSR's names as `sign-verbatim` writes them: the extension itself, unless an otherName makes OpenBao write it
+/// anew.
+pub(crate) fn verbatim_names(csr: &Csr) -> Result<Sans, Refusal> {
+    let mut names = from_csr(csr)?;
+    let everything = Role::allowing_everything()?;
+    names.others = other_names(&everything.rules, &Fields::default(), Some(csr))?;
+    if names.others.is_empty() { Ok(Sans::FromCsr) } else { encode(&names) }
+}
+
+/// The CSR's, and those beside it as `<oid>;UTF8:<value>`. One that is in both is there twice, as with Vault.
+fn other_names(rules: &Rules, fields: &Fields, csr: Option<&Csr>) -> Result<Vec<GeneralName>, Refusal> {
+    let mut names = Vec::new();
+    for name in csr.and_then(|csr| csr.subject_alt_names().ok()).unwrap_or_default() {
+        if let Some((type_id, text)) = name.other_name() {
+            let value = text.ok_or_else(|| unreadable("no UTF-8 string found in OtherName"))?;
+            names.push((type_id.to_string(), value.to_owned()));
+        }
+    }
+    for text in fields.list("other_sans")? {
+        let (type_id, typed) = text
+            .split_once(';')
+            .ok_or_else(|| unreadable(&format!("expected a semicolon in other SAN {}", quoted(&text))))?;
         let (kind, value) = typed.split_once(':').unwrap_or((typed, ""));
         if !matches!(kind.to_ascii_lowercase().as_str(), "utf8" | "utf-8") {
-            return Err(Refusal::bad(format!(
-                "could not parse requested other SAN: only utf8 other SANs are supported; found non-supported type \
-                 in other SAN {text}"
+            return Err(unreadable(&format!(
+                "only utf8 other SANs are supported; found non-supported type in other SAN {}",
+                quoted(&text)
             )));
         }
-        let fits = rules.allowed_other_sans.iter().any(|allowed| match allowed.split_once(';') {
-            None => allowed == "*",
-            Some((oid, pattern)) => {
-                let pattern = pattern.split_once(':').map_or(pattern, |(_, pattern)| pattern);
-                oid == type_id && glob(pattern, value)
-            }
-        });
-        if !fits {
-            return Err(Refusal::bad(format!("other SAN OID {type_id} not allowed by this role")));
-        }
-        Ok(GeneralName::OtherName { type_id: type_id.to_owned(), value: value.to_owned() })
+        names.push((type_id.to_owned(), value.to_owned()));
+    }
+    names
+        .into_iter()
+        .map(|(type_id, value)| {
+            allow_other_name(rules, &type_id, &value)?;
+            Ok(GeneralName::OtherName { type_id, value })
+        })
+        .collect()
+}
+
+fn unreadable(why: &str) -> Refusal {
+    Refusal::bad(format!("could not parse requested other SAN: {why}"))
+}
+
+fn allow_other_name(rules: &Rules, type_id: &str, value: &str) -> Result<(), Refusal> {
+    let allowed = &rules.allowed_other_sans;
+    if allowed.iter().any(|allowed| allowed == "*") {
+        return Ok(());
+    }
+    let same_type = |allowed: &&String| allowed.split_once(';').is_some_and(|(oid, _)| oid == type_id);
+    let mut patterns = allowed.iter().filter(same_type).filter_map(|allowed| {
+        let (_, typed) = allowed.split_once(';')?;
+        Some(typed.split_once(':').map_or(typed, |(_, pattern)| pattern))
+    });
+    let Some(first) = patterns.next() else {
+        return Err(Refusal::bad(format!("other SAN OID {type_id} not allowed by this role")));
     };
-    fields.list("other_sans")?.into_iter().map(parse).collect()
+    if std::iter::once(first).chain(patterns).any(|pattern| glob(pattern, value)) {
+        return Ok(());
+    }
+    Err(Refusal::bad(format!("other SAN {value} not allowed for OID {type_id} by this role")))
 }
 
 /// The subject in the order of Go's `pkix.Name`, one RDN for each kind of attribute.
-pub(crate) fn subject(rules: &Rules, fields: &Fields, common_name: &str) -> Result<Vec<u8>, Refusal> {
-    let serial_number = fields.text("serial_number")?.into_owned();
+fn subject(rules: &Rules, common_name: &str, serial_number: &str) -> Result<Vec<u8>, Refusal> {
     Ok(distinguished_name(
         [
             (AttributeType::Country, rules.country.as_slice()),
@@ -193,7 +245,7 @@ pub(crate) fn subject(rules: &Rules, fields: &Fields, common_name: &str) -> Resu
             (AttributeType::PostalCode, &rules.postal_code),
         ],
         common_name,
-        &serial_number,
+        serial_number,
     )?)
 }
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod csr;
+mod fulfil;
 mod issuer;
 mod names;
 mod output;
@@ -27,7 +28,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     fault::Certificates,
-    store::World,
+    ledger::Ledger,
     sync::{read, write},
     vault::{
         envelope::Answer,
@@ -69,7 +70,7 @@ struct Stored {
 /// Who asks, where: what signing needs to know besides the fields.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
-    world: &'a World,
+    ledger: &'a Ledger,
     request: &'a Request,
     mount: &'a str,
     path: &'a str,
@@ -92,9 +93,11 @@ pub(crate) fn is_public(path: &str) -> bool {
     )
 }
 
-/// Whether a path makes keys, which can take long.
-pub(crate) fn may_make_keys(path: &str) -> bool {
-    path.split('/').any(|segment| matches!(segment, "issue" | "generate" | "mounts"))
+/// Whether a path makes keys or signatures. With RSA these take seconds and milliseconds, too long for a thread
+/// that serves other connections.
+pub(crate) fn may_compute(path: &str) -> bool {
+    let computing = ["issue", "generate", "sign", "sign-verbatim", "sign-intermediate"];
+    path.split('/').any(|segment| computing.contains(&segment))
 }
 
 impl Pki {
@@ -141,7 +144,7 @@ impl Pki {
 
     pub(crate) fn route(
         &self,
-        world: &World,
+        ledger: &Ledger,
         request: &Request,
         mount: &str,
         path: &str,
@@ -149,7 +152,7 @@ impl Pki {
         certificates: &Certificates,
     ) -> Result<Answer, Refusal> {
         use Operation::{Delete, List, Read, Update};
-        let context = Context { world, request, mount, path, now, certificates };
+        let context = Context { ledger, request, mount, path, now, certificates };
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         match (segments.as_slice(), request.operation) {
             (["sign", role], Update) => self.sign(context, "default", role),

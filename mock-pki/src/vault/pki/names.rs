@@ -73,18 +73,18 @@ fn is_wildcard_label(label: &str) -> bool {
     label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'*')
 }
 
-/// Vault's `hostnameRegex`: labels of letters, digits, hyphens and underscores; a trailing dot is allowed.
+/// Vault's `hostnameRegex`: labels of letters, digits and hyphens; a trailing dot is allowed.
 pub(crate) fn is_hostname(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     !name.is_empty() && name.len() <= 253 && name.split('.').all(is_label)
 }
 
 fn is_label(label: &str) -> bool {
-    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     label.len() <= 63
         && edge(label.bytes().next())
         && edge(label.bytes().next_back())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// A name as a DNS name for the certificate: `None` when it is none, an error when a label is too long, as
@@ -153,6 +153,9 @@ mod tests {
             (&any, "anything.at.all", true),
             (&any, "not a name", false),
             (&any, "*.*.example.com", false),
+            (&any, "my_host.example.com", false),
+            (&any, "*.my_host.example.com", false),
+            (&loose, "my_host.example.com", true),
             (&loose, "not a name", true),
             (&strict, "*.example.com", false),
         ] {

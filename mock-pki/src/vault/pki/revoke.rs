@@ -36,7 +36,7 @@ impl Pki {
         let stored = certificates.get_mut(&serial).ok_or_else(missing)?;
         let at = *stored.revoked.get_or_insert(context.now);
         drop(certificates);
-        context.world.ledger.revoke(&serial.replace(':', ""), at);
+        context.ledger.revoke(&serial.replace(':', ""), at);
         Ok(Answer::data(object([
             ("revocation_time", json!(at.as_second())),
             ("revocation_time_rfc3339", json!(at.to_string())),

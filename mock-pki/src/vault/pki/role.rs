@@ -99,6 +99,7 @@ pub(crate) struct Rules {
     pub(crate) allow_wildcard_certificates: bool,
     pub(crate) allowed_domains: Vec<String>,
     pub(crate) allowed_other_sans: Vec<String>,
+    pub(crate) allowed_serial_numbers: Vec<String>,
     pub(crate) allowed_uri_sans: Vec<String>,
     pub(crate) basic_constraints_valid_for_non_ca: bool,
     pub(crate) client_flag: bool,
@@ -145,6 +146,7 @@ impl Role {
         if role.rules.max_ttl > 0 && role.rules.ttl > role.rules.max_ttl {
             return Err(Refusal::bad("\"ttl\" value must be less than \"max_ttl\" value"));
         }
+        refuse_what_has_no_effect(&role.fields)?;
         if let Some(bad) = role.rules.ext_key_usage_oids.iter().find(|oid| oid.parse::<x509::Oid>().is_err())
         {
             return Err(Refusal::bad(format!(
@@ -164,7 +166,7 @@ impl Role {
             fields.insert(name.to_owned(), json!(false));
         }
         fields.insert("key_type".to_owned(), json!("any"));
-        for name in ["allowed_uri_sans", "allowed_other_sans"] {
+        for name in ["allowed_uri_sans", "allowed_other_sans", "allowed_serial_numbers"] {
             fields.insert(name.to_owned(), json!(["*"]));
         }
         Self::read(&Fields::new(fields))
@@ -179,6 +181,30 @@ impl Role {
     pub(crate) fn describe(&self) -> Value {
         Value::Object(self.fields.clone())
     }
+}
+
+/// Fields that OpenBao heeds and this mock does not: with another value than the default, a role would promise what
+/// it does not keep.
+const WITHOUT_EFFECT: [&str; 9] = [
+    "allow_token_displayname",
+    "allowed_ip_sans_cidr",
+    "allowed_user_ids",
+    "not_after_bound",
+    "not_before",
+    "not_before_bound",
+    "policy_identifiers",
+    "signature_bits",
+    "use_pss",
+];
+
+fn refuse_what_has_no_effect(fields: &Map<String, Value>) -> Result<(), Refusal> {
+    for (name, kind) in FIELDS.iter().filter(|(name, _)| WITHOUT_EFFECT.contains(name)) {
+        let default = value(&Fields::default(), name, *kind)?;
+        if fields.get(*name) != Some(&default) {
+            return Err(Refusal::bad(format!("{name}: not available in this mock")));
+        }
+    }
+    Ok(())
 }
 
 fn value(given: &Fields, name: &str, kind: Kind) -> Result<Value, Refusal> {

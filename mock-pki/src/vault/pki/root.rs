@@ -73,9 +73,23 @@ const FIELDS: &[&str] = &[
     "use_pss",
 ];
 
+/// Known fields that would have to change the certificate and do not.
+const WITHOUT_EFFECT: &[&str] = &[
+    "ip_sans",
+    "not_before",
+    "not_before_duration",
+    "other_sans",
+    "permitted_dns_domains",
+    "signature_bits",
+    "skid",
+    "uri_sans",
+    "use_pss",
+];
+
 impl Pki {
     pub(crate) fn generate_root(&self, context: Context<'_>, kind: &str) -> Result<Answer, Refusal> {
         let fields = &context.request.fields;
+        fields.refuse(WITHOUT_EFFECT)?;
         let exported = exported(kind)?;
         let key = new_key(fields)?;
         let rules = Role::allowing_everything()?.rules;
@@ -143,6 +157,7 @@ impl Pki {
 
     pub(crate) fn sign_intermediate(&self, context: Context<'_>) -> Result<Answer, Refusal> {
         let fields = &context.request.fields;
+        fields.refuse(WITHOUT_EFFECT)?;
         let format = Format::read(&fields.text("format")?)?;
         let asked = fields.text("issuer_ref")?;
         let issuer = self.signer(if asked.is_empty() { "default" } else { &asked })?;

@@ -22,6 +22,8 @@ pub(crate) struct Sent<'a> {
     pub(crate) chain_pem: Vec<String>,
     pub(crate) key: Option<&'a SigningKey>,
     pub(crate) serial: String,
+    /// Whether `ca_chain` ends below the root. A bundle has it all the same.
+    pub(crate) without_roots: bool,
 }
 
 impl Sent<'_> {
@@ -41,13 +43,21 @@ impl Sent<'_> {
             leaf
         };
         let mut pairs = Vec::with_capacity(8);
-        if issuance.send_chain {
-            pairs.push(("ca_chain", json!(chain)));
+        let sent = chain.iter().zip(self.chain);
+        let sent = sent.filter(|(_, certificate)| !(self.without_roots && certificate.is_self_issued()));
+        let sent: Vec<&String> = sent.map(|(text, _)| text).collect();
+        // Left out, not empty, when nothing is left without the root.
+        if issuance.send_chain && !sent.is_empty() {
+            pairs.push(("ca_chain", json!(sent)));
         }
         pairs.push(("certificate", Value::String(certificate)));
         pairs.push(("expiration", json!(self.certificate.not_after().as_second())));
         if issuance.send_issuing_ca {
-            pairs.push(("issuing_ca", json!(chain.first())));
+            let issuing_ca = issuance.issuing_ca.as_ref().map(|certificate| match format {
+                Format::Der => output::base64(certificate.der()),
+                Format::Pem | Format::PemBundle => output::pem(certificate),
+            });
+            pairs.push(("issuing_ca", json!(issuing_ca)));
         }
         pairs.push(("not_before", json!(self.certificate.not_before().as_second())));
         if let (Some(private_key), Some(key)) = (private_key, self.key) {

@@ -1,32 +1,24 @@
-//! `sign`, `sign-verbatim` and `issue`.
+//! `sign`, `sign-verbatim` and `issue`: from a request's fields to an [`Order`].
 
-use aws_lc_rs::digest::{SHA256, digest};
-use ca::{Extra, KeyAlgorithm, LeafProfile, Requested, Sans, SigningKey, Subject};
-use x509::Csr;
+use ca::{Extra, KeyAlgorithm, Requested, Sans, SigningKey, Subject};
 
-use crate::{
-    fault::Issuance,
-    ledger::Issued,
-    random,
-    vault::{
-        envelope::Answer,
-        error::Refusal,
-        fields::Fields,
-        pki::{
-            Context, Pki,
-            asked::{self, Asked},
-            csr::{check_key, read_csr},
-            issuer::Issuer,
-            output::{self, Format},
-            role::{Role, Rules, key_bits},
-            sent::Sent,
-            usages,
-            validity::{minus, refuse_beyond_issuer, whole},
-        },
+use crate::vault::{
+    envelope::Answer,
+    error::Refusal,
+    fields::Fields,
+    pki::{
+        Context, Pki,
+        asked::{self, Asked},
+        csr::{check_key, read_csr},
+        fulfil::Order,
+        output::Format,
+        role::{Role, Rules, key_bits},
+        usages,
     },
 };
 
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+const SUBJECT_ALT_NAME: &str = "2.5.29.17";
 
 const SIGN_FIELDS: &[&str] = &[
     "alt_names",
@@ -86,21 +78,6 @@ const VERBATIM_FIELDS: &[&str] = &[
     "user_ids",
 ];
 
-/// What is known about a certificate before it is made.
-struct Order<'a> {
-    issuer: &'a Issuer,
-    rules: &'a Rules,
-    requested: Requested<'a>,
-    csr: Option<&'a Csr>,
-    common_name: Option<String>,
-    asked: Asked,
-    usages: x509::Usages,
-    extra: Vec<Extra>,
-    key: Option<&'a SigningKey>,
-    fields_known: &'static [&'static str],
-    warnings: Vec<String>,
-}
-
 impl Pki {
     pub(crate) fn sign(&self, context: Context<'_>, issuer: &str, role: &str) -> Result<Answer, Refusal> {
         let role = self.role(role)?;
@@ -113,11 +90,9 @@ impl Pki {
         let order = Order {
             asked: asked::under_role(&role.rules, fields, Some(&csr))?,
             usages: usages::of_role(&role.rules),
-            extra: Vec::new(),
-            key: None,
             fields_known: SIGN_FIELDS,
             warnings: ignored_names(&role.rules, fields)?,
-            ..order(&issuer, &role.rules, &csr)
+            ..Order::for_csr(&issuer, &role.rules, &csr)
         };
         self.fulfil(context, order, format)
     }
@@ -150,20 +125,23 @@ impl Pki {
         rules.basic_constraints_valid_for_non_ca =
             fields.boolean("basic_constraints_valid_for_non_ca", false)?;
         // All of the request's extensions, but it does not decide whether it becomes a CA.
-        let extra = csr.extensions().filter(|(oid, ..)| oid.to_string() != BASIC_CONSTRAINTS);
+        let sans = asked::verbatim_names(&csr)?;
+        let rewritten = matches!(sans, Sans::Der(_));
+        let extra = csr.extensions().filter(|(oid, ..)| {
+            let oid = oid.to_string();
+            oid != BASIC_CONSTRAINTS && !(rewritten && oid == SUBJECT_ALT_NAME)
+        });
         let extra = extra.map(|(oid, critical, value)| Extra {
             oid: oid.to_string(),
             critical,
             value: value.to_vec(),
         });
         let order = Order {
-            asked: Asked { subject: Subject::FromCsr, sans: Sans::FromCsr },
+            asked: Asked { subject: Subject::FromCsr, sans },
             usages: usages::named(&key_usage, &fields.list("ext_key_usage")?, oids.into_iter()),
             extra: extra.collect(),
-            key: None,
             fields_known: VERBATIM_FIELDS,
-            warnings: Vec::new(),
-            ..order(&issuer, &rules, &csr)
+            ..Order::for_csr(&issuer, &rules, &csr)
         };
         self.fulfil(context, order, format)
     }
@@ -204,87 +182,6 @@ impl Pki {
         };
         self.fulfil(context, order, format)
     }
-
-    /// Makes the certificate, remembers it and answers.
-    fn fulfil(&self, context: Context<'_>, order: Order<'_>, format: Format) -> Result<Answer, Refusal> {
-        let Context { world, request, mount, path, now, .. } = context;
-        let mut warnings = order.warnings;
-        let not_after = self.not_after(order.rules, &request.fields, now, &mut warnings)?;
-        refuse_beyond_issuer(not_after, order.issuer)?;
-        warnings.extend(request.fields.unknown(order.fields_known));
-        warnings.extend(request.fields.replaced(&["role"]));
-
-        let urls = self.urls();
-        let leaf = LeafProfile {
-            serial: random::serial(),
-            not_before: whole(minus(now, order.rules.not_before_duration)),
-            not_after: whole(not_after),
-            is_ca: false,
-            path_len: None,
-            usages: order.usages,
-            subject: order.asked.subject,
-            subject_alt_names: order.asked.sans,
-            crl_distribution_points: urls.crl_distribution_points.clone(),
-            ocsp: urls.ocsp_servers.clone(),
-            ca_issuers: urls.issuing_certificates.clone(),
-            basic_constraints_on_leaf: order.rules.basic_constraints_valid_for_non_ca,
-        };
-        let mut issuance = Issuance::new(leaf, order.requested, order.extra, &order.issuer.chain);
-        let faulty = context.certificates.apply(&mut issuance, order.common_name.as_deref(), now)?;
-        let certificate = issuance.issue(order.issuer.authority.as_ref())?;
-        let chain_pem = if faulty {
-            issuance.chain.iter().map(output::pem).collect()
-        } else {
-            order.issuer.chain_pem.clone()
-        };
-
-        let serial = output::serial(&certificate);
-        if !order.rules.no_store {
-            self.store(&serial, &certificate, &order.issuer.id);
-        }
-        let sent =
-            Sent { certificate: &certificate, chain: &issuance.chain, chain_pem, key: order.key, serial };
-        let data = sent.data(format, &issuance)?;
-        let mut answer = Answer::data_with(data, warnings);
-        if let Answer::Envelope(envelope) = &mut answer {
-            if order.rules.generate_lease {
-                envelope.lease_id = format!("{mount}{path}/{}", random::base62());
-                envelope.lease_duration = not_after.duration_since(now).as_secs();
-            }
-            world.ledger.record(Issued {
-                serial: certificate.serial_hex(),
-                request_id: envelope.request_id.clone(),
-                issued_by: format!("vault {mount}{path}"),
-                common_name: order.common_name,
-                subject_alt_names: certificate.subject_alt_names().iter().map(ToString::to_string).collect(),
-                spki_sha256: sha256(certificate.spki_der()),
-                csr_sha256: order.csr.map(|csr| random::hex(&csr.sha256())),
-                certificate_sha256: sha256(certificate.der()),
-                issued_at: now,
-                not_after: certificate.not_after(),
-                revoked_at: None,
-                user_agent: request.user_agent.clone(),
-                idempotency_key: request.idempotency_key.clone(),
-            });
-        }
-        Ok(answer)
-    }
-}
-
-fn order<'a>(issuer: &'a Issuer, rules: &'a Rules, csr: &'a Csr) -> Order<'a> {
-    Order {
-        issuer,
-        rules,
-        requested: Requested::from(csr),
-        csr: Some(csr),
-        common_name: csr.subject().common_name().map(str::to_owned),
-        asked: Asked { subject: Subject::FromCsr, sans: Sans::None },
-        usages: x509::Usages::unrestricted(),
-        extra: Vec::new(),
-        key: None,
-        fields_known: &[],
-        warnings: Vec::new(),
-    }
 }
 
 /// A path that names no issuer uses the role's.
@@ -300,7 +197,7 @@ fn validate(fields: &Fields) -> Result<(), Refusal> {
     for name in ["csr", "common_name", "not_after", "not_before", "serial_number", "private_key_format"] {
         fields.text(name)?;
     }
-    Ok(())
+    fields.refuse(&["not_before", "signature_bits", "use_pss", "user_ids"])
 }
 
 /// The key to make for a role.
@@ -330,8 +227,4 @@ fn ignored_names(rules: &Rules, fields: &Fields) -> Result<Vec<String>, Refusal>
     ignored("common_name", "use_csr_common_name", rules.use_csr_common_name)?;
     ignored("alt_names", "use_csr_sans", rules.use_csr_sans)?;
     Ok(warnings)
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    random::hex(digest(&SHA256, bytes).as_ref())
 }

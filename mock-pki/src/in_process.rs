@@ -1,0 +1,85 @@
+//! Within another process, without a socket: the same faces, faults, ledger and journal, by the caller's clock.
+//!
+//! What a network adds is missing: TLS, and bodies that come bit by bit (an answer is handed over when it is whole,
+//! or when more than [`MAX_ANSWER`] of it has come).
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+
+use crate::{
+    clock::SharedClock,
+    connection::Ending,
+    fault::Fault,
+    ledger::Issued,
+    server::{Config, StartError},
+    store::World,
+    vault,
+};
+
+/// Of an answer without end so much is handed over: more than any client should read.
+pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// A mock PKI; clones are the same.
+#[derive(Clone)]
+pub struct MockPki(Arc<World>);
+
+impl MockPki {
+    /// A PKI with CAs of its own. Of `config` only keys, root token and capacities count.
+    ///
+    /// # Errors
+    /// The CAs could not be made.
+    pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        Ok(Self(Arc::new(World::new(config, clock)?)))
+    }
+
+    /// One request to the Vault face, and its answer; or how the connection ended.
+    ///
+    /// # Errors
+    /// A fault cut the connection.
+    pub async fn vault(&self, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
+        let ending = Ending::default();
+        let (head, body) = request.into_parts();
+        let answer = vault::service::respond(&self.0, &ending, head, Ok(body)).await;
+        let Ok(answer) = answer else {
+            return Err(if ending.is_reset() {
+                io::ErrorKind::ConnectionReset
+            } else {
+                io::ErrorKind::UnexpectedEof
+            });
+        };
+        let (head, mut body) = answer.into_parts();
+        let mut whole = BytesMut::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            if let Ok(chunk) = frame.into_data() {
+                whole.extend_from_slice(&chunk);
+            }
+            if whole.len() > MAX_ANSWER {
+                break;
+            }
+        }
+        Ok(Response::from_parts(head, whole.freeze()))
+    }
+
+    /// Installs a fault. Gives its id.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the control port says it.
+    pub fn install(&self, fault: Fault) -> Result<u64, String> {
+        self.0.faults.install(fault)
+    }
+
+    /// Removes a fault. Says whether it was there.
+    pub fn uninstall(&self, id: u64) -> bool {
+        self.0.faults.remove(id)
+    }
+
+    /// What was issued, the oldest first.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Issued> {
+        self.0.epoch().ledger.all()
+    }
+}
