@@ -15,8 +15,8 @@ use x509::Csr;
 
 use crate::{
     api::{CertificateRequest, CertificateRequestSpec, IssuerReference},
-    csr::Usages,
     names::{APPROVED, DENIED},
+    usages::Usages,
 };
 
 /// A write of a CertificateRequest, or of its status.

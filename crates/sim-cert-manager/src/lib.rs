@@ -38,3 +38,4 @@ pub mod run;
 pub mod secret;
 mod store;
 mod subject;
+mod usages;

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
-use crate::{Failure, Kind};
+use crate::{Failure, Kind, protobuf};
+
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// The media type of a request's body, without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> &str {
@@ -17,11 +19,11 @@ pub(crate) fn object(kind: &Kind, headers: &HeaderMap, body: &Bytes) -> Result<V
     let mut object = match media_type(headers) {
         // Clients that do not say send JSON.
         "" | "application/json" => json_body(kind, body)?,
-        "application/yaml" | "application/yaml-patch+yaml" => yaml(body)?,
+        "application/yaml" => yaml(body)?,
+        PROTOBUF if !kind.custom => protobuf::decode(body)?,
         _ if kind.custom => return Err(unknown_format(&["application/json", "application/yaml"])),
         _ => {
-            let known = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
-            return Err(unknown_format(&known));
+            return Err(unknown_format(&["application/json", "application/yaml", PROTOBUF]));
         }
     };
     check_type(kind, &mut object, body)?;

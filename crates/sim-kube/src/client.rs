@@ -174,7 +174,7 @@ impl Shared {
 }
 
 fn failed(failure: &Failure) -> Response<ResponseBody> {
-    crate::cluster::failed(failure).map(|body| Full::new(body).boxed_unsync())
+    crate::respond::failed(failure).map(|body| Full::new(body).boxed_unsync())
 }
 
 fn broken() -> io::Error {

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::apply::Scope;
 use crate::cluster::Cluster;
 use crate::verbs::{Departure, FOREGROUND, ORPHAN, depart};
 use crate::watch::after;
-use crate::{GroupResource, Kind, definition, events, meta, object};
+use crate::{GroupResource, Kind, definition, events, meta, object, rbac};
 
 /// How long an event is kept after its last write.
 const EVENT_TTL: SignedDuration = SignedDuration::from_hours(1);
@@ -74,7 +75,7 @@ impl Cluster {
             let seen = self.controllers.seen;
             self.controllers.seen = self.store.revision();
             let mut definitions = BTreeSet::new();
-            let mut sweep = false;
+            let (mut sweep, mut roles) = (false, false);
             for change in self.store.changes_after(seen) {
                 let (resource, path) = (&change.resource, &change.path);
                 if *resource == definition::resource() {
@@ -87,6 +88,7 @@ impl Cluster {
                         change.revision,
                     ));
                 }
+                roles |= resource.group == rbac::GROUP && resource.plural == "clusterroles";
                 sweep |= match &change.new {
                     Some(object) => object::is_deleting(object) || object::owners(object).next().is_some(),
                     None => true,
@@ -100,6 +102,9 @@ impl Cluster {
             }
             for name in definitions {
                 self.define(now, &name);
+            }
+            if roles {
+                self.aggregate_roles(now);
             }
         }
     }
@@ -119,7 +124,43 @@ impl Cluster {
         if !definition::is_established(&stored) && !object::is_deleting(&stored) {
             let mut established = Value::clone(&stored);
             object::put(&mut established, "status", Some(definition::established(&stored, &meta::time(now))));
+            let established = self.tracked(now, &stored, established);
             self.store.put(now, &resource, "", name, established);
+        }
+    }
+
+    /// A definition with a status that the server itself wrote.
+    fn tracked(&mut self, now: Timestamp, old: &Value, definition: Value) -> Value {
+        let Some(kind) =
+            self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions").cloned()
+        else {
+            return definition;
+        };
+        let schema = self.schemas.of(&kind);
+        let scope = Scope {
+            schema: &schema,
+            api_version: &kind.api_version(),
+            kind: &kind.kind,
+            subresource: "status",
+            ignored: &["metadata", "spec"],
+            now,
+        };
+        scope.track(Some(old), definition, "kube-apiserver")
+    }
+
+    /// Gives the ClusterRoles that are made of others the rules of these.
+    fn aggregate_roles(&mut self, now: Timestamp) {
+        let resource = GroupResource::new(rbac::GROUP, "clusterroles");
+        let roles: Vec<Arc<Value>> =
+            self.store.list(&resource, "").map(|(_, role)| Arc::clone(role)).collect();
+        for role in &roles {
+            let all = roles.iter().map(AsRef::as_ref);
+            let Some(rules) = rbac::aggregated_rules(role, all, selects) else { continue };
+            if role.get("rules") != Some(&json!(rules)) {
+                let mut aggregated = Value::clone(role);
+                object::put(&mut aggregated, "rules", Some(json!(rules)));
+                self.store.put(now, &resource, "", object::name(role), aggregated);
+            }
         }
     }
 
@@ -306,4 +347,23 @@ impl Cluster {
         object::set_metadata(&mut changed, "finalizers", json!(left));
         self.store.put(now, &kind.storage, namespace, name, changed);
     }
+}
+
+/// Whether a label selector in an object selects these labels.
+fn selects(selector: &Value, labels: &Map<String, Value>) -> bool {
+    let label = |key: &str| labels.get(key).and_then(Value::as_str);
+    let wanted = selector.get("matchLabels").and_then(Value::as_object);
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    wanted.into_iter().flatten().all(|(key, value)| label(key) == value.as_str())
+        && expressions.into_iter().flatten().all(|expression| {
+            let (value, values) =
+                (label(object::text(expression, "/key")), object::texts(expression, "/values"));
+            match object::text(expression, "/operator") {
+                "In" => value.is_some_and(|value| values.contains(&value)),
+                "NotIn" => value.is_none_or(|value| !values.contains(&value)),
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
 }

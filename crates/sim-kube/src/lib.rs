@@ -39,6 +39,8 @@ pub mod patch;
 pub mod protobuf;
 pub mod rbac;
 pub mod resource;
+mod respond;
+mod route;
 pub mod schema;
 mod schemas;
 pub mod select;

@@ -35,11 +35,6 @@ impl Selection {
         self.labels.is_everything() && self.fields.is_everything()
     }
 
-    /// The one name that objects may have, if the selector says so: who may read that one may list it.
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.fields.required("metadata.name")
-    }
-
     /// Whether an object, in the version of the request, is one of them.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         if !self.labels.matches(object) {

@@ -13,6 +13,7 @@ use crate::cluster::{Cluster, ExpiredWatch};
 use crate::fault::Peer;
 use crate::selection::Selection;
 use crate::store::{Change, set_revision};
+use crate::table::Form;
 use crate::verbs::{NOT_OLDER_THAN, Request, parse_revision};
 use crate::{Cause, Failure, Kind, Params, object, shape};
 
@@ -53,6 +54,9 @@ pub(crate) struct Watch {
     kind: Arc<Kind>,
     namespace: String,
     selection: Selection,
+    form: Form,
+    /// Whether the headings of the table have been said.
+    headed: bool,
     peer: Peer,
     /// Every write up to this revision has been told.
     cursor: u64,
@@ -86,6 +90,8 @@ impl Cluster {
             kind: Arc::clone(&request.kind),
             namespace: request.call.namespace.clone(),
             selection,
+            form: Form::asked(request.headers, &params.include_object)?,
+            headed: false,
             peer: request.peer.clone(),
             cursor: 0,
             bookmarks: params.allow_watch_bookmarks,
@@ -104,7 +110,7 @@ impl Cluster {
                 }
                 self.begin_with_state(request, &mut watch, view);
                 if watch.bookmarks {
-                    watch.bookmark(true);
+                    watch.bookmark(true, request.now);
                 }
             }
             (None, None) => self.begin_with_state(request, &mut watch, view),
@@ -134,6 +140,7 @@ impl Cluster {
         let view = self.view(&watch.peer);
         if !watch.over {
             watch.catch_up(
+                now,
                 self.store.changes_after(watch.cursor).take_while(|change| change.revision <= view),
             );
             watch.cursor = watch.cursor.max(view);
@@ -141,7 +148,7 @@ impl Cluster {
                 self.registry.find(&watch.kind.group, &watch.kind.version, &watch.kind.plural).is_some();
             watch.over = now >= watch.deadline || !served;
             if watch.bookmarks && (watch.over || now >= watch.next_bookmark) {
-                watch.bookmark(false);
+                watch.bookmark(false, now);
                 watch.next_bookmark = after(now, BOOKMARK_EVERY);
             }
         }
@@ -191,7 +198,7 @@ impl Cluster {
         for stored in self.at(request, revision).values() {
             let object = shape::from_stored(&watch.kind, stored);
             if watch.selection.matches(&object) {
-                watch.say("ADDED", &object);
+                watch.tell("ADDED", &object, request.now);
             }
         }
         watch.cursor = revision;
@@ -199,7 +206,7 @@ impl Cluster {
 }
 
 impl Watch {
-    fn catch_up<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
+    fn catch_up<'a>(&mut self, now: Timestamp, changes: impl Iterator<Item = &'a Change>) {
         let prefix = if self.namespace.is_empty() { String::new() } else { format!("{}/", self.namespace) };
         for change in changes {
             self.cursor = change.revision;
@@ -212,29 +219,36 @@ impl Watch {
             };
             match (selected(&change.old), selected(&change.new)) {
                 (None, None) => {}
-                (None, Some(object)) => self.say("ADDED", &object),
-                (Some(_), Some(object)) => self.say("MODIFIED", &object),
+                (None, Some(object)) => self.tell("ADDED", &object, now),
+                (Some(_), Some(object)) => self.tell("MODIFIED", &object, now),
                 (Some(mut object), None) => {
                     set_revision(&mut object, change.revision);
-                    self.say("DELETED", &object);
+                    self.tell("DELETED", &object, now);
                 }
             }
         }
     }
 
-    fn bookmark(&mut self, ends_initial_events: bool) {
+    fn bookmark(&mut self, ends_initial_events: bool, now: Timestamp) {
         let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         if ends_initial_events {
             object::put(&mut metadata, "annotations", Some(json!({INITIAL_EVENTS_END: "true"})));
         }
         let object =
             json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata});
-        self.say("BOOKMARK", &object);
+        self.tell("BOOKMARK", &object, now);
     }
 
     fn fail(&mut self, failure: &Failure) {
         self.say("ERROR", &failure.to_value());
         self.over = true;
+    }
+
+    /// An event about an object, in the form that the client asked for.
+    fn tell(&mut self, kind: &str, object: &Value, now: Timestamp) {
+        let object = self.form.render(&self.kind, object, !self.headed, now);
+        self.headed = true;
+        self.say(kind, &object);
     }
 
     fn say(&mut self, kind: &str, object: &Value) {

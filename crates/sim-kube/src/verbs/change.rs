@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::Request;
 use crate::admission::Attributes;
+use crate::apply::Scope;
 use crate::cluster::Cluster;
+use crate::schema::Schema;
 use crate::{Cause, Failure, Kind, Verb, meta, object, strategy};
 
 impl Cluster {
@@ -99,9 +101,46 @@ impl Cluster {
     }
 
     /// Notes whose fields the request wrote.
-    pub(crate) fn track(&self, request: &Request<'_>, old: Option<&Value>, object: Value) -> Value {
-        let _ = (request.manager(), old, &self.store);
-        object
+    pub(crate) fn track(&mut self, request: &Request<'_>, old: Option<&Value>, object: Value) -> Value {
+        let schema = self.schemas.of(&request.kind);
+        scope(request, &schema, &request.kind.api_version()).track(old, object, &request.manager())
+    }
+
+    /// What an apply makes of the live object, or of none.
+    pub(crate) fn merge_applied(
+        &mut self,
+        request: &Request<'_>,
+        live: Option<&Value>,
+        applied: &Value,
+    ) -> Result<Value, Failure> {
+        let schema = self.schemas.of(&request.kind);
+        let params = &request.call.params;
+        scope(request, &schema, &request.kind.api_version()).apply(
+            live,
+            applied,
+            &params.field_manager,
+            params.force,
+        )
+    }
+}
+
+/// The part of an object that a request writes, for the ownership of its fields.
+fn scope<'a>(request: &'a Request<'_>, schema: &'a Schema, api_version: &'a str) -> Scope<'a> {
+    let kind = &request.kind;
+    let ignored: &[&str] = match request.call.subresource.as_str() {
+        "" if kind.group.is_empty() && kind.plural == "namespaces" => &["spec", "status"],
+        "" if kind.has("status") => &["status"],
+        "" => &[],
+        "finalize" => &["metadata", "status"],
+        _ => &["metadata", "spec"],
+    };
+    Scope {
+        schema,
+        api_version,
+        kind: &kind.kind,
+        subresource: &request.call.subresource,
+        ignored,
+        now: request.now,
     }
 }
 

@@ -44,6 +44,10 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    pub(crate) fn created(value: Value) -> Self {
+        Self { code: StatusCode::CREATED, ..Self::ok(value) }
+    }
+
     fn ok(value: Value) -> Self {
         Self { code: StatusCode::OK, value, warnings: Vec::new() }
     }

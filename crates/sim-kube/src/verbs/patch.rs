@@ -25,7 +25,7 @@ impl Cluster {
             return self.apply(request);
         }
         let old = self
-            .live(request)?
+            .live(request)
             .ok_or_else(|| Failure::not_found(&request.kind.resource(), &request.call.name))?;
         let patch = body::json_patch(request.body)?;
         let object = match media_type {
@@ -44,16 +44,12 @@ impl Cluster {
     fn apply(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let kind = &request.kind;
         let mut applied = body::yaml(request.body)?;
-        let (api_version, said) = (object::text(&applied, "/apiVersion"), object::text(&applied, "/kind"));
-        if api_version != kind.api_version() || said != kind.kind {
-            return Err(Failure::bad_request(format!("invalid object type: {api_version}, Kind={said}")));
-        }
         if object::name(&applied).is_empty() {
             object::set_metadata(&mut applied, "name", request.call.name.as_str());
         }
         request.check_place(&applied)?;
         let resource = kind.resource();
-        let Some(old) = self.live(request)? else {
+        let Some(old) = self.live(request) else {
             if !request.call.subresource.is_empty() {
                 return Err(Failure::not_found(&resource, &request.call.name));
             }
@@ -67,20 +63,21 @@ impl Cluster {
             object::edit_metadata(&mut applied, |metadata| {
                 metadata.remove("resourceVersion");
             });
-            return self.create_object(request, applied, true);
+            let object = self.merge_applied(request, None, &applied)?;
+            return self.create_object(request, object, true);
         };
         if meta::claimed_revision(&applied)?.is_some_and(|claimed| claimed != object::revision(&old)) {
             return Err(Failure::modified(&resource, &request.call.name));
         }
-        let object = patch::merge_patch(&old, &applied)?;
+        let object = self.merge_applied(request, Some(&old), &applied)?;
         self.update_object(request, &old, object, true)
     }
 
     /// The object on the path, in the version of the path.
-    fn live(&self, request: &Request<'_>) -> Result<Option<Value>, Failure> {
+    fn live(&self, request: &Request<'_>) -> Option<Value> {
         let kind = &request.kind;
         let stored = self.store.get(&kind.storage, &request.call.namespace, &request.call.name);
-        Ok(stored.map(|stored| shape::from_stored(kind, stored)))
+        stored.map(|stored| shape::from_stored(kind, stored))
     }
 }
 

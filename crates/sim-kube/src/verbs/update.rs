@@ -7,7 +7,9 @@ use crate::cluster::Cluster;
 use crate::{Cause, Failure, Kind, Verb, body, meta, object, shape, strategy};
 
 /// The subresource that has its own writers.
-pub(super) const STATUS: &str = "status";
+const STATUS: &str = "status";
+/// The subresource by which a namespace's own finalizers go.
+const FINALIZE: &str = "finalize";
 
 impl Cluster {
     /// PUT.
@@ -89,11 +91,16 @@ impl Cluster {
     /// status, and the other way around.
     fn settled(&self, request: &Request<'_>, old: &Value, mut object: Value) -> Value {
         let kind = &request.kind;
-        if request.call.subresource == STATUS {
-            let status = object::take(&mut object, STATUS);
+        let part = match request.call.subresource.as_str() {
+            STATUS => Some(STATUS),
+            FINALIZE => Some("spec"),
+            _ => None,
+        };
+        if let Some(part) = part {
+            let written = object::take(&mut object, part);
             let owners = object.get("metadata").and_then(|metadata| metadata.get("managedFields")).cloned();
             let mut settled = old.clone();
-            object::put(&mut settled, STATUS, status);
+            object::put(&mut settled, part, written);
             object::edit_metadata(&mut settled, |metadata| match owners {
                 Some(owners) => {
                     metadata.insert("managedFields".to_owned(), owners);

@@ -9,12 +9,15 @@ use sim_kube::{Answer, Cluster, Identity, Options, WatchId};
 /// When every test begins.
 pub(crate) const START: &str = "2026-01-01T00:00:00Z";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 pub(crate) const JSON: &str = "application/json-patch+json";
 
 pub(crate) struct Driver {
     pub(crate) cluster: Cluster,
     pub(crate) now: Timestamp,
     pub(crate) identity: Identity,
+    /// The form that answers are asked for in.
+    pub(crate) accept: &'static str,
 }
 
 impl Driver {
@@ -24,7 +27,12 @@ impl Driver {
 
     pub(crate) fn with(options: Options) -> Self {
         let now: Timestamp = START.parse().unwrap();
-        Self { cluster: Cluster::new(options, now), now, identity: Identity::admin() }
+        Self {
+            cluster: Cluster::new(options, now),
+            now,
+            identity: Identity::admin(),
+            accept: "application/json",
+        }
     }
 
     /// Turns the clock, and lets the cluster's own controllers do what is due on the way.
@@ -40,7 +48,11 @@ impl Driver {
 
     pub(crate) fn answer(&mut self, method: Method, path: &str, media_type: &str, body: &Value) -> Answer {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let mut request = Request::builder().method(method).uri(path).header(header::USER_AGENT, "test/1");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::USER_AGENT, "test/1")
+            .header(header::ACCEPT, self.accept);
         if !media_type.is_empty() {
             request = request.header(header::CONTENT_TYPE, media_type);
         }

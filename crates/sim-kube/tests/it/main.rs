@@ -1,10 +1,10 @@
 //! The simulated API server, asked as clients ask it.
 
-mod apply_recorded;
+mod access;
 mod client;
 mod driver;
 mod leaving;
 mod objects;
+mod owners;
 mod reads;
-mod validate_recorded;
 mod watches;

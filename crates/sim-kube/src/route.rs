@@ -1,0 +1,144 @@
+//! From an HTTP request to the verb that answers it: on whose behalf, whether they may, and whether there is such a
+//! place.
+
+use bytes::Bytes;
+use http::StatusCode;
+use jiff::Timestamp;
+
+use crate::access::Asker;
+use crate::cluster::{Answer, Cluster};
+use crate::fault::Peer;
+use crate::rbac::{Resource, Target};
+use crate::select::FieldSelector;
+use crate::table::Form;
+use crate::verbs::{Reply, Request};
+use crate::{Call, Failure, Identity, Kind, Verb, access, authn, body, discovery, rbac, respond};
+
+impl Cluster {
+    /// The answer to a request of `caller`.
+    pub(crate) fn answer(
+        &mut self,
+        now: Timestamp,
+        request: &http::Request<Bytes>,
+        caller: &Identity,
+    ) -> Result<Answer, Failure> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let identity = authn::impersonated(&self.store, caller.clone(), headers)?;
+        let Some(call) = Call::read(method, uri)? else {
+            self.check_allowed(&identity, &method.as_str().to_lowercase(), &Target::Path(uri.path()))?;
+            return Ok(Answer::Response(discovery::answer(&self.registry, method, uri, headers)));
+        };
+        self.check_call(&identity, &call)?;
+        let Some(kind) = self.registry.find(&call.group, &call.version, &call.plural).cloned() else {
+            let known =
+                self.registry.kinds().any(|kind| kind.group == call.group && kind.version == call.version);
+            return if known {
+                Err(Failure::no_such_path())
+            } else {
+                Ok(Answer::Response(discovery::page_not_found()))
+            };
+        };
+        check_route(&kind, &call)?;
+        let form = Form::asked(headers, &call.params.include_object)?;
+        let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
+        let request =
+            Request { now, call: &call, kind, headers, body: request.body(), user: &identity, peer: &peer };
+        let mut reply = match call.verb {
+            Verb::Watch => {
+                let id = self.watch(&request)?;
+                return Ok(Answer::Watch(respond::head(StatusCode::OK, "application/json").map(|_| ()), id));
+            }
+            Verb::Get => self.get(&request),
+            Verb::List => self.list(&request),
+            Verb::Create if call.subresource == "token" => self.token(&request),
+            Verb::Create if access::is_review(&request.kind) => self.review(&request),
+            Verb::Create => self.create(&request),
+            Verb::Update => self.update(&request),
+            Verb::Patch => self.patch(&request),
+            Verb::Delete => self.delete(&request),
+            Verb::DeleteCollection => self.delete_collection(&request),
+        }?;
+        if form != Form::Object && reply.value.get("kind").is_some_and(|kind| kind != "Status") {
+            reply.value = form.render(&request.kind, &reply.value, true, now);
+        }
+        Ok(Answer::Response(respond::answered(&reply)))
+    }
+
+    fn check_call(&self, identity: &Identity, call: &Call) -> Result<(), Failure> {
+        let selector = FieldSelector::parse(&call.params.field_selector).unwrap_or_default();
+        // Who may read one object may also list that one.
+        let selected = selector.required("metadata.name").unwrap_or_default();
+        let target = Target::Resource(Resource {
+            group: &call.group,
+            resource: &call.plural,
+            subresource: &call.subresource,
+            // A namespace is where it is itself.
+            namespace: if call.plural == "namespaces" && call.group.is_empty() {
+                &call.name
+            } else {
+                &call.namespace
+            },
+            name: if call.name.is_empty() { selected } else { &call.name },
+        });
+        self.check_allowed(identity, call.verb.as_str(), &target)
+    }
+
+    fn check_allowed(&self, identity: &Identity, verb: &str, target: &Target<'_>) -> Result<(), Failure> {
+        let decision = rbac::authorize(&self.store, identity, verb, target);
+        if decision.allowed { Ok(()) } else { Err(rbac::forbidden(identity, verb, target, &decision.reason)) }
+    }
+
+    fn review(&self, request: &Request<'_>) -> Result<Reply, Failure> {
+        let review = body::object(&request.kind, request.headers, request.body)?;
+        access::review(&request.kind, &request.call.namespace, review, &self.asker(request))
+            .map(Reply::created)
+    }
+
+    fn token(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
+        let id = self.chance.uid();
+        let asked = body::options(request.headers, request.body)?;
+        let (namespace, name) = (&request.call.namespace, &request.call.name);
+        access::token_request(namespace, name, &asked, &id, &self.asker(request)).map(Reply::created)
+    }
+
+    fn asker<'a>(&'a self, request: &'a Request<'_>) -> Asker<'a> {
+        Asker {
+            caller: request.user,
+            store: &self.store,
+            authenticator: &self.authenticator,
+            now: request.now,
+        }
+    }
+}
+
+/// Whether there is such a place, and whether that can be done there.
+fn check_route(kind: &Kind, call: &Call) -> Result<(), Failure> {
+    let (named, placed) = (!call.name.is_empty(), !call.namespace.is_empty());
+    if placed && !kind.namespaced {
+        return Err(Failure::no_such_path());
+    }
+    if kind.namespaced && !placed {
+        // Across all namespaces things can be read, and nothing else.
+        match call.verb {
+            _ if named => return Err(Failure::no_such_path()),
+            Verb::List | Verb::Watch => {}
+            _ => return Err(Failure::method_not_allowed()),
+        }
+    }
+    if !call.subresource.is_empty() {
+        if !kind.has(&call.subresource) {
+            return Err(Failure::no_such_path());
+        }
+        return match call.verb {
+            Verb::Get | Verb::Update | Verb::Patch if call.subresource == "status" => Ok(()),
+            Verb::Update if call.subresource == "finalize" => Ok(()),
+            Verb::Create if call.subresource == "token" => Ok(()),
+            _ => Err(Failure::method_not_allowed()),
+        };
+    }
+    let of_one = matches!(call.verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
+    if of_one != named || !kind.verbs.contains(&call.verb) {
+        return Err(Failure::method_not_allowed());
+    }
+    Ok(())
+}
