@@ -114,7 +114,7 @@ impl Call {
             [plural] => (*plural, "", String::new()),
             [plural, name, subresource @ ..] => (*plural, *name, subresource.join("/")),
         };
-        let params = Params::read(uri.query().unwrap_or_default())?;
+        let params = Params::read(method, uri.query().unwrap_or_default())?;
         let named = !name.is_empty();
         let verb = match method.as_str() {
             "GET" | "HEAD" if named => Verb::Get,
@@ -141,6 +141,7 @@ impl Call {
 }
 
 /// The query of a request for a resource. What is not here is ignored, as the real server does.
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of its own on the wire")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     /// Whether a list is a watch.
@@ -183,20 +184,20 @@ pub struct Params {
 
 impl Params {
     /// Reads a query string. Of a parameter given twice the first counts.
-    pub fn read(query: &str) -> Result<Self, Failure> {
+    pub fn read(method: &Method, query: &str) -> Result<Self, Failure> {
         let mut params = Self::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             if seen.contains(&key) {
                 continue;
             }
-            params.set(&key, &value)?;
+            params.set(method, &key, &value)?;
             seen.push(key);
         }
         Ok(params)
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), Failure> {
+    fn set(&mut self, method: &Method, key: &str, value: &str) -> Result<(), Failure> {
         match key {
             "watch" => self.watch = flag(value),
             "allowWatchBookmarks" => self.allow_watch_bookmarks = flag(value),
@@ -208,7 +209,7 @@ impl Params {
             "resourceVersionMatch" => value.clone_into(&mut self.resource_version_match),
             "labelSelector" => value.clone_into(&mut self.label_selector),
             "fieldSelector" => value.clone_into(&mut self.field_selector),
-            "dryRun" => self.dry_run = dry_run(value)?,
+            "dryRun" => self.dry_run = dry_run(method, value)?,
             "fieldManager" => value.clone_into(&mut self.field_manager),
             "fieldValidation" => value.clone_into(&mut self.field_validation),
             "force" => {
@@ -242,15 +243,18 @@ fn number<T: std::str::FromStr>(value: &str) -> Result<Option<T>, Failure> {
     }
 }
 
-fn dry_run(value: &str) -> Result<bool, Failure> {
-    match value {
-        "" => Ok(false),
-        "All" => Ok(true),
-        other => {
-            let cause = Cause::not_supported("dryRun", &json!(other), &["All"]);
-            Err(Failure::invalid("meta.k8s.io", "CreateOptions", "", vec![cause]))
-        }
+fn dry_run(method: &Method, value: &str) -> Result<bool, Failure> {
+    if value.is_empty() || value == "All" {
+        return Ok(!value.is_empty());
     }
+    let options = match method.as_str() {
+        "POST" => "CreateOptions",
+        "PUT" => "UpdateOptions",
+        "PATCH" => "PatchOptions",
+        _ => "DeleteOptions",
+    };
+    let cause = Cause::not_supported("dryRun", &json!([value]), &["All"]);
+    Err(Failure::invalid("meta.k8s.io", options, "", vec![cause]))
 }
 
 #[cfg(test)]

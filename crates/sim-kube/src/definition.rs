@@ -1,4 +1,4 @@
-//! CustomResourceDefinitions: what is filled in, what is refused, and the kinds that they define.
+//! `CustomResourceDefinition`s: what is filled in, what is refused, and the kinds that they define.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
         match version.pointer("/schema/openAPIV3Schema").map(Schema::custom_resource) {
             None => causes.push(Cause::required(field, "schemas are required")),
             Some(Err(why)) => {
-                causes.push(Cause::new("FieldValueInvalid", field, format!("Invalid value: {why}")))
+                causes.push(Cause::new("FieldValueInvalid", field, format!("Invalid value: {why}")));
             }
             Some(Ok(_)) => {}
         }

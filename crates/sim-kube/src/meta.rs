@@ -231,12 +231,13 @@ pub(crate) fn wrong_key(key: &str) -> Option<String> {
         None => key,
     };
     if name.contains('/') {
-        return Some(format!(
+        return Some(
             "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
              alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
              '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
              'example.com/MyName')"
-        ));
+                .to_owned(),
+        );
     }
     if name.is_empty() {
         return Some("name part must be non-empty".to_owned());

@@ -52,6 +52,7 @@ pub struct Column {
 }
 
 /// A kind in one version, and how it is served.
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 #[derive(Clone, Debug)]
 pub struct Kind {
     /// The API group; empty for the core group.

@@ -66,7 +66,7 @@ impl Cluster {
             }
             _ => {}
         }
-        let object = self.settled(request, old, object);
+        let object = settled(request, old, object);
         let object = self.admit(request, Verb::Update, Some(old), Some(object))?.unwrap_or_default();
         self.check_valid(request, &object, Some(old))?;
         let mut object = if applied { object } else { self.track(request, Some(old), object) };
@@ -86,44 +86,44 @@ impl Cluster {
             self.store.put(request.now, &kind.storage, &namespace, &name, shape::to_stored(kind, &object));
         Ok(reply(shape::from_stored(kind, &stored)))
     }
+}
 
-    /// The object with what this request may not change as it was: everything but the status for a write of the
-    /// status, and the other way around.
-    fn settled(&self, request: &Request<'_>, old: &Value, mut object: Value) -> Value {
-        let kind = &request.kind;
-        let part = match request.call.subresource.as_str() {
-            STATUS => Some(STATUS),
-            FINALIZE => Some("spec"),
-            _ => None,
-        };
-        if let Some(part) = part {
-            let written = object::take(&mut object, part);
-            let owners = object.get("metadata").and_then(|metadata| metadata.get("managedFields")).cloned();
-            let mut settled = old.clone();
-            object::put(&mut settled, part, written);
-            object::edit_metadata(&mut settled, |metadata| match owners {
-                Some(owners) => {
-                    metadata.insert("managedFields".to_owned(), owners);
-                }
-                None => {
-                    metadata.remove("managedFields");
-                }
-            });
-            return settled;
-        }
-        meta::carry_over(&mut object, old);
-        if kind.has(STATUS) {
-            object::put(&mut object, STATUS, old.get(STATUS).cloned());
-        }
-        strategy::prepare(kind, &mut object, Some(old));
-        let generation = old.pointer("/metadata/generation").and_then(Value::as_i64);
-        if let Some(generation) = generation
-            && asks_for_more(kind, old, &object)
-        {
-            object::set_metadata(&mut object, "generation", generation + 1);
-        }
-        object
+/// The object with what this request may not change as it was: everything but the status for a write of the
+/// status, and the other way around.
+fn settled(request: &Request<'_>, old: &Value, mut object: Value) -> Value {
+    let kind = &request.kind;
+    let part = match request.call.subresource.as_str() {
+        STATUS => Some(STATUS),
+        FINALIZE => Some("spec"),
+        _ => None,
+    };
+    if let Some(part) = part {
+        let written = object::take(&mut object, part);
+        let owners = object.get("metadata").and_then(|metadata| metadata.get("managedFields")).cloned();
+        let mut settled = old.clone();
+        object::put(&mut settled, part, written);
+        object::edit_metadata(&mut settled, |metadata| match owners {
+            Some(owners) => {
+                metadata.insert("managedFields".to_owned(), owners);
+            }
+            None => {
+                metadata.remove("managedFields");
+            }
+        });
+        return settled;
     }
+    meta::carry_over(&mut object, old);
+    if kind.has(STATUS) {
+        object::put(&mut object, STATUS, old.get(STATUS).cloned());
+    }
+    strategy::prepare(kind, &mut object, Some(old));
+    let generation = old.pointer("/metadata/generation").and_then(Value::as_i64);
+    if let Some(generation) = generation
+        && asks_for_more(kind, old, &object)
+    {
+        object::set_metadata(&mut object, "generation", generation + 1);
+    }
+    object
 }
 
 /// Whether two versions of an object differ in what they ask for, which is what the generation counts.

@@ -24,7 +24,7 @@ fn managers(object: &Value) -> Vec<(String, Value)> {
     entries.into_iter().map(one).collect()
 }
 
-fn status(conditions: Value) -> Value {
+fn status(conditions: &Value) -> Value {
     json!({"apiVersion": "ex.io/v1", "kind": "Foo", "metadata": {"name": "a"}, "status": {"conditions": conditions}})
 }
 
@@ -42,23 +42,23 @@ fn status_is_applied_by_condition_and_shared_when_equal() {
     let ready = |status: &str| json!([{"type": "Ready", "status": status}]);
     let before = driver.cluster.store().revision();
 
-    let (code, one) = driver.patch(APPLY, &format!("{path}?fieldManager=one"), &status(ready("False")));
+    let (code, one) = driver.patch(APPLY, &format!("{path}?fieldManager=one"), &status(&ready("False")));
     assert_eq!((code, &one["status"]["conditions"]), (200, &ready("False")));
     let owned = json!({"f:status": {"f:conditions": {"k:{\"type\":\"Ready\"}": {".": {}, "f:status": {}, "f:type": {}}}}});
     assert_eq!(managers(&one)[0], ("one Apply status".to_owned(), owned));
     assert_eq!(one["metadata"]["generation"], 1);
 
-    let (code, again) = driver.patch(APPLY, &format!("{path}?fieldManager=one"), &status(ready("False")));
+    let (code, again) = driver.patch(APPLY, &format!("{path}?fieldManager=one"), &status(&ready("False")));
     assert_eq!((code, again, driver.cluster.store().revision()), (200, one, before + 1), "nothing changed");
 
-    let (code, conflict) = driver.patch(APPLY, &format!("{path}?fieldManager=two"), &status(ready("True")));
+    let (code, conflict) = driver.patch(APPLY, &format!("{path}?fieldManager=two"), &status(&ready("True")));
     assert_eq!((code, text(&conflict, "/details/causes/0/reason")), (409, "FieldManagerConflict"));
     assert_eq!(text(&conflict, "/details/causes/0/field"), ".status.conditions[type=\"Ready\"].status");
 
     let other = json!([{"type": "Other", "status": "True"}]);
-    let (_, both) = driver.patch(APPLY, &format!("{path}?fieldManager=two"), &status(other));
+    let (_, both) = driver.patch(APPLY, &format!("{path}?fieldManager=two"), &status(&other));
     assert_eq!(both["status"]["conditions"].as_array().unwrap().len(), 2);
-    let (_, gone) = driver.patch(APPLY, &format!("{path}?fieldManager=one"), &status(json!([])));
+    let (_, gone) = driver.patch(APPLY, &format!("{path}?fieldManager=one"), &status(&json!([])));
     assert_eq!(
         gone["status"]["conditions"],
         json!([{"type": "Other", "status": "True"}]),
@@ -69,7 +69,7 @@ fn status_is_applied_by_condition_and_shared_when_equal() {
 #[test]
 fn an_apply_of_status_changes_nothing_else_and_minds_the_revision() {
     let mut driver = with_foo();
-    let mut applied = status(json!([{"type": "Ready", "status": "True"}]));
+    let mut applied = status(&json!([{"type": "Ready", "status": "True"}]));
     applied["metadata"]["labels"] = json!({"x": "y"});
     applied["metadata"]["uid"] = json!("somebody-else");
     applied["spec"] = json!({"x": 9});
@@ -81,7 +81,7 @@ fn an_apply_of_status_changes_nothing_else_and_minds_the_revision() {
         "{object}"
     );
 
-    let mut stale = status(json!([]));
+    let mut stale = status(&json!([]));
     stale["metadata"]["resourceVersion"] = json!("1");
     let (code, conflict) = driver.patch(APPLY, &path, &stale);
     assert_eq!((code, text(&conflict, "/reason")), (409, "Conflict"));
