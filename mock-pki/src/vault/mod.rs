@@ -31,7 +31,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::{ca::Hierarchy, clock, fault::Certificates, random, store::Epoch, sync::read};
+use crate::{ca::Hierarchy, fault::Certificates, random, store::Epoch, sync::read};
 use body::too_large;
 use envelope::{Answer, json};
 use error::Refusal;
