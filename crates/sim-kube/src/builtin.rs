@@ -131,7 +131,7 @@ fn read_kind(group: &str, version: &str, resource: &Value, schemas: &Map<String,
         selectable_fields: selectable_fields(group, plural).iter().map(|&field| field.to_owned()).collect(),
         create_on_update: matches!(group, "coordination.k8s.io" | "rbac.authorization.k8s.io")
             || plural == "events",
-        unconditional_update: !matches!(plural, "leases" | "serviceaccounts" | "customresourcedefinitions"),
+        unconditional_update: !matches!(plural, "leases" | "customresourcedefinitions"),
     }
 }
 

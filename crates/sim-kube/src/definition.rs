@@ -128,6 +128,17 @@ pub(crate) fn established(definition: &Value, time: &str) -> Value {
     })
 }
 
+/// Says in a definition's status that it is on its way out.
+pub(crate) fn terminate(definition: &mut Value, time: &str) {
+    let condition = json!({
+        "type": "Terminating", "status": "True", "lastTransitionTime": time, "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    });
+    if let Some(conditions) = definition.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+        conditions.push(condition);
+    }
+}
+
 /// Whether a definition's kinds are served.
 #[must_use]
 pub(crate) fn is_established(definition: &Value) -> bool {

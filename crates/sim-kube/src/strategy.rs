@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{Cause, Failure, Kind, definition, events, object};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', \
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
                           or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /// Whether what came in can be read at all: text that stands for bytes or for a time.
@@ -36,6 +36,19 @@ pub(crate) fn prepare(kind: &Kind, object: &mut Value, old: Option<&Value>) {
         (RBAC, "rolebindings" | "clusterrolebindings") => prepare_binding(object),
         ("apiextensions.k8s.io", _) => definition::prepare(object, old),
         _ => {}
+    }
+}
+
+/// What a built-in object holds of which nothing has been said: the parts that its type always has, and that hence
+/// nobody adds.
+pub(crate) fn nothing(kind: &Kind) -> Option<Value> {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("coordination.k8s.io", "leases") => Some(json!({"spec": {}})),
+        ("", "events") => Some(json!({"source": {}})),
+        ("events.k8s.io", "events") => Some(json!({"deprecatedSource": {}})),
+        ("", "namespaces" | "pods" | "services") => Some(json!({"spec": {}})),
+        ("apiextensions.k8s.io", _) => Some(json!({"spec": {"names": {}}})),
+        _ => None,
     }
 }
 

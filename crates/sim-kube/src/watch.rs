@@ -19,6 +19,8 @@ use crate::{Cause, Failure, Kind, Params, object, shape};
 
 /// How often a quiet watch is told how far it is.
 const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// How long before its end a watch is told how far it is, so that the next one can go on from there.
+const BEFORE_THE_END: SignedDuration = SignedDuration::from_secs(2);
 /// A watch that does not say how long it lasts lasts between this and twice this.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(30);
 /// What marks the bookmark behind the state that a watch began with.
@@ -95,7 +97,7 @@ impl Cluster {
             peer: request.peer.clone(),
             cursor: 0,
             bookmarks: params.allow_watch_bookmarks,
-            next_bookmark: after(request.now, BOOKMARK_EVERY),
+            next_bookmark: next_bookmark(request.now, after(request.now, lasts)),
             deadline: after(request.now, lasts),
             lines: Vec::new(),
             over: false,
@@ -147,9 +149,9 @@ impl Cluster {
             let served =
                 self.registry.find(&watch.kind.group, &watch.kind.version, &watch.kind.plural).is_some();
             watch.over = now >= watch.deadline || !served;
-            if watch.bookmarks && (watch.over || now >= watch.next_bookmark) {
+            if watch.bookmarks && !watch.over && now >= watch.next_bookmark {
                 watch.bookmark(false, now);
-                watch.next_bookmark = after(now, BOOKMARK_EVERY);
+                watch.next_bookmark = next_bookmark(now, watch.deadline);
             }
         }
         let step = WatchStep { lines: std::mem::take(&mut watch.lines), ended: watch.over };
@@ -230,7 +232,7 @@ impl Watch {
     }
 
     fn bookmark(&mut self, ends_initial_events: bool, now: Timestamp) {
-        let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": self.cursor.to_string()});
         if ends_initial_events {
             object::put(&mut metadata, "annotations", Some(json!({INITIAL_EVENTS_END: "true"})));
         }
@@ -256,6 +258,13 @@ impl Watch {
         line.push('\n');
         self.lines.push(Bytes::from(line));
     }
+}
+
+/// When a watch is next told how far it is.
+fn next_bookmark(now: Timestamp, deadline: Timestamp) -> Timestamp {
+    let last = deadline.saturating_sub(BEFORE_THE_END).unwrap_or(deadline);
+    let next = after(now, BOOKMARK_EVERY);
+    if last > now { next.min(last) } else { next }
 }
 
 fn too_old(asked: u64, oldest: u64) -> Failure {

@@ -144,6 +144,11 @@ impl<'a> Cursor<'a> {
         Self { nodes, beside, node }
     }
 
+    /// Whether there is any rule in the whole schema, wherever in it this place is.
+    pub(crate) fn has_rules(self) -> bool {
+        self.nodes.iter().any(|node| !node.rules.is_empty())
+    }
+
     /// What is said at this place, references followed.
     pub(crate) fn node(self) -> &'a Node {
         self.node

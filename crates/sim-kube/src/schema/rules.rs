@@ -98,26 +98,6 @@ fn compile(source: &str) -> Result<Program, String> {
     ENV.compile(source).map_err(|e| e.to_string())
 }
 
-/// Is there any rule that an object would be held against?
-pub(super) fn any(schema: Cursor<'_>, value: &Value) -> bool {
-    let node = schema.node();
-    if !node.rules.is_empty() && !value.is_null() {
-        return true;
-    }
-    if node.all_of.iter().any(|at| any(schema.at(*at), value)) {
-        return true;
-    }
-    match value {
-        Value::Object(map) => {
-            map.iter().any(|(name, value)| schema.field(name).is_some_and(|field| any(field, value)))
-        }
-        Value::Array(items) => {
-            schema.items().is_some_and(|schema| items.iter().any(|item| any(schema, item)))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
 /// Holds an object against every rule that applies to it.
 pub(super) fn check(schema: Cursor<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();

@@ -52,7 +52,8 @@ impl Cluster {
         };
         let said = object::text(object, "/kind");
         if said != kind.kind {
-            causes.push(Cause::invalid("kind", &said.into(), &format!("must be {}", kind.kind)));
+            let cause = Cause::invalid("kind", &said.into(), &format!("must be {}", kind.kind));
+            return Err(Failure::invalid(&kind.group, said, object::name(object), vec![cause]));
         }
         if kind.custom {
             let schema = self.schemas.of(kind);
@@ -103,7 +104,12 @@ impl Cluster {
     /// Notes whose fields the request wrote.
     pub(crate) fn track(&mut self, request: &Request<'_>, old: Option<&Value>, object: Value) -> Value {
         let schema = self.schemas.of(&request.kind);
-        scope(request, &schema, &request.kind.api_version()).track(old, object, &request.manager())
+        let nothing = strategy::nothing(&request.kind);
+        scope(request, &schema, &request.kind.api_version()).track(
+            old.or(nothing.as_ref()),
+            object,
+            &request.manager(),
+        )
     }
 
     /// What an apply makes of the live object, or of none.

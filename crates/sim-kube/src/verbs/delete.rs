@@ -158,7 +158,9 @@ pub(crate) fn depart(
         object::set_metadata(&mut leaving, "deletionTimestamp", meta::time(now));
         match (kind.group.as_str(), kind.plural.as_str()) {
             ("", "namespaces") => object::put(&mut leaving, "status", Some(json!({"phase": "Terminating"}))),
-            ("apiextensions.k8s.io", "customresourcedefinitions") => {}
+            ("apiextensions.k8s.io", "customresourcedefinitions") => {
+                definition::terminate(&mut leaving, &meta::time(now))
+            }
             _ => {
                 object::set_metadata(&mut leaving, "deletionGracePeriodSeconds", 0);
                 if let Some(generation) = object.pointer("/metadata/generation").and_then(Value::as_i64) {

@@ -75,8 +75,11 @@ fn a_watch_is_told_how_far_it_is_and_ends_in_time() {
     assert_eq!(driver.cluster.watch_deadline(watch), Some(driver.now + SignedDuration::from_mins(1)));
     driver.pass(SignedDuration::from_mins(1));
     assert_eq!(driver.heard(watch), (vec!["BOOKMARK".to_owned()], false));
-    driver.pass(SignedDuration::from_secs(30));
-    assert_eq!(driver.heard(watch), (vec!["BOOKMARK".to_owned()], true));
+    assert_eq!(driver.cluster.watch_deadline(watch), Some(driver.now + SignedDuration::from_secs(28)));
+    driver.pass(SignedDuration::from_secs(28));
+    assert_eq!(driver.heard(watch), (vec!["BOOKMARK".to_owned()], false));
+    driver.pass(SignedDuration::from_secs(2));
+    assert_eq!(driver.heard(watch), (vec![], true));
     assert_eq!(driver.heard(silent), (vec![], true));
     assert_eq!(driver.heard(silent), (vec![], true));
     assert_eq!(driver.cluster.open_watches(), 0);
