@@ -6,7 +6,7 @@ use std::fmt;
 
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{Cause, Failure};
 
@@ -234,13 +234,8 @@ fn number<T: std::str::FromStr>(value: &str) -> Result<Option<T>, Failure> {
     if value.is_empty() {
         return Ok(None);
     }
-    match value.parse() {
-        Ok(number) => Ok(Some(number)),
-        Err(_) => {
-            let why = format!("strconv.ParseInt: parsing {}: invalid syntax", Value::from(value));
-            Err(Failure::bad_request(why))
-        }
-    }
+    let wrong = || format!("strconv.ParseInt: parsing {}: invalid syntax", json!(value));
+    value.parse().map(Some).map_err(|_| Failure::bad_request(wrong()))
 }
 
 fn dry_run(method: &Method, value: &str) -> Result<bool, Failure> {
@@ -261,13 +256,13 @@ fn dry_run(method: &Method, value: &str) -> Result<bool, Failure> {
 mod tests {
     use super::*;
 
-    fn read(method: Method, uri: &str) -> Option<Call> {
-        Call::read(&method, &uri.parse().unwrap()).unwrap()
+    fn read(method: &Method, uri: &str) -> Option<Call> {
+        Call::read(method, &uri.parse().unwrap()).unwrap()
     }
 
     #[test]
     fn a_path_names_namespace_resource_object_and_subresource() {
-        let call = read(Method::PUT, "/apis/cert-manager.io/v1/namespaces/a/certificates/b/status").unwrap();
+        let call = read(&Method::PUT, "/apis/cert-manager.io/v1/namespaces/a/certificates/b/status").unwrap();
         assert_eq!(
             (call.verb, call.group.as_str(), call.version.as_str()),
             (Verb::Update, "cert-manager.io", "v1")
@@ -278,27 +273,27 @@ mod tests {
 
     #[test]
     fn a_namespace_is_an_object_and_a_place() {
-        let place = read(Method::GET, "/api/v1/namespaces/a/secrets").unwrap();
+        let place = read(&Method::GET, "/api/v1/namespaces/a/secrets").unwrap();
         assert_eq!(
             (place.namespace.as_str(), place.plural.as_str(), place.verb),
             ("a", "secrets", Verb::List)
         );
-        let object = read(Method::GET, "/api/v1/namespaces/a").unwrap();
+        let object = read(&Method::GET, "/api/v1/namespaces/a").unwrap();
         assert_eq!(
             (object.plural.as_str(), object.name.as_str(), object.verb),
             ("namespaces", "a", Verb::Get)
         );
-        let status = read(Method::PATCH, "/api/v1/namespaces/a/status").unwrap();
+        let status = read(&Method::PATCH, "/api/v1/namespaces/a/status").unwrap();
         assert_eq!((status.name.as_str(), status.subresource.as_str()), ("a", "status"));
     }
 
     #[test]
     fn names_are_decoded_and_the_client_librarys_empty_parameter_is_ignored() {
         let call =
-            read(Method::GET, "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode?&limit=500")
+            read(&Method::GET, "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode?&limit=500")
                 .unwrap();
         assert_eq!((call.name.as_str(), call.params.limit), ("system:node", 500));
-        let watch = read(Method::GET, "/api/v1/secrets?&watch=true&timeoutSeconds=290").unwrap();
+        let watch = read(&Method::GET, "/api/v1/secrets?&watch=true&timeoutSeconds=290").unwrap();
         assert_eq!((watch.verb, watch.params.timeout_seconds), (Verb::Watch, Some(290)));
     }
 
@@ -306,7 +301,7 @@ mod tests {
     fn documents_and_health_are_no_resources() {
         for path in ["/api", "/apis", "/apis/apps", "/api/v1", "/apis/apps/v1", "/livez", "/openapi/v3", "/"]
         {
-            assert_eq!(read(Method::GET, path), None, "{path}");
+            assert_eq!(read(&Method::GET, path), None, "{path}");
         }
     }
 }

@@ -155,10 +155,10 @@ impl Cluster {
             self.store.list(&resource, "").map(|(_, role)| Arc::clone(role)).collect();
         for role in &roles {
             let all = roles.iter().map(AsRef::as_ref);
-            let Some(rules) = rbac::aggregated_rules(role, all, selects) else { continue };
-            if role.get("rules") != Some(&json!(rules)) {
+            let Some(together) = rbac::aggregated_rules(role, all, selects) else { continue };
+            if role.get("rules") != Some(&json!(together)) {
                 let mut aggregated = Value::clone(role);
-                object::put(&mut aggregated, "rules", Some(json!(rules)));
+                object::put(&mut aggregated, "rules", Some(json!(together)));
                 self.store.put(now, &resource, "", object::name(role), aggregated);
             }
         }

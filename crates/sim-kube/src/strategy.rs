@@ -43,10 +43,11 @@ pub(crate) fn prepare(kind: &Kind, object: &mut Value, old: Option<&Value>) {
 /// nobody adds.
 pub(crate) fn nothing(kind: &Kind) -> Option<Value> {
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("coordination.k8s.io", "leases") => Some(json!({"spec": {}})),
         ("", "events") => Some(json!({"source": {}})),
         ("events.k8s.io", "events") => Some(json!({"deprecatedSource": {}})),
-        ("", "namespaces" | "pods" | "services") => Some(json!({"spec": {}})),
+        ("", "namespaces" | "pods" | "services") | ("coordination.k8s.io", "leases") => {
+            Some(json!({"spec": {}}))
+        }
         ("apiextensions.k8s.io", _) => Some(json!({"spec": {"names": {}}})),
         _ => None,
     }

@@ -159,7 +159,7 @@ pub(crate) fn depart(
         match (kind.group.as_str(), kind.plural.as_str()) {
             ("", "namespaces") => object::put(&mut leaving, "status", Some(json!({"phase": "Terminating"}))),
             ("apiextensions.k8s.io", "customresourcedefinitions") => {
-                definition::terminate(&mut leaving, &meta::time(now))
+                definition::terminate(&mut leaving, &meta::time(now));
             }
             _ => {
                 object::set_metadata(&mut leaving, "deletionGracePeriodSeconds", 0);

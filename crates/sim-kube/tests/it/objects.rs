@@ -162,25 +162,25 @@ fn a_stale_write_is_refused_and_a_write_that_changes_nothing_is_none() {
 fn status_and_the_rest_have_different_writers_and_only_the_rest_counts() {
     let mut driver = with_foos();
     driver.make(FOOS, &foo("a"));
-    let (path, of_status) = (format!("{FOOS}/a"), format!("{FOOS}/a/status"));
+    let (whole, status_path) = (format!("{FOOS}/a"), format!("{FOOS}/a/status"));
     let conditions = json!([{"type": "Ready", "status": "True"}]);
 
-    let patch = json!({"metadata": {"labels": {"a": "b"}, "uid": "x"}, "spec": {"x": 9}, "status": {"conditions": conditions}});
-    let (code, object) = driver.patch(MERGE, &of_status, &patch);
+    let wanted = json!({"metadata": {"labels": {"a": "b"}, "uid": "x"}, "spec": {"x": 9}, "status": {"conditions": conditions}});
+    let (code, object) = driver.patch(MERGE, &status_path, &wanted);
     assert_eq!((code, &object["status"]["conditions"], &object["spec"]["x"]), (200, &conditions, &json!(5)));
     assert_eq!((&object["metadata"]["generation"], object["metadata"].get("labels")), (&json!(1), None));
 
-    let patch = json!({"metadata": {"labels": {"a": "b"}}, "status": {"conditions": []}});
-    let (code, object) = driver.patch(MERGE, &path, &patch);
+    let wanted = json!({"metadata": {"labels": {"a": "b"}}, "status": {"conditions": []}});
+    let (code, object) = driver.patch(MERGE, &whole, &wanted);
     assert_eq!((code, &object["status"]["conditions"]), (200, &conditions));
     assert_eq!(
         (&object["metadata"]["generation"], &object["metadata"]["labels"]["a"]),
         (&json!(1), &json!("b"))
     );
 
-    let (_, object) = driver.patch(MERGE, &path, &json!({"spec": {"x": 6}}));
+    let (_, object) = driver.patch(MERGE, &whole, &json!({"spec": {"x": 6}}));
     assert_eq!(object["metadata"]["generation"], 2);
-    let (code, got) = driver.get(&of_status);
+    let (code, got) = driver.get(&status_path);
     assert_eq!((code, got), (200, object));
 }
 
