@@ -51,7 +51,7 @@ get() { curl --silent --show-error --fail --header "Accept: ${2:-application/jso
 keep() { gzip --best --no-name >"$out/$1"; }
 
 mkdir -p "$out"
-rm -f "$out"/*.json "$out"/*.json.gz
+rm -f "$out"/*.json.gz
 get /version | jq . >"$out/version.json"
 
 for path in /api /apis; do get "$path" "$aggregated"; done |
@@ -121,4 +121,6 @@ for resource in clusterroles clusterrolebindings; do get "/apis/rbac.authorizati
         {items: map(.apiVersion as $apiVersion | (.kind | rtrimstr("List")) as $kind | .items[]
             | select(.metadata.name | IN($bootstrap[]))
             | {apiVersion: $apiVersion, kind: $kind} + .
+            # What is aggregated follows from the rest, and in a cluster in use from more than that.
+            | if .aggregationRule then .rules = [] else . end
             | .metadata |= {name, labels, annotations})}' | keep bootstrap.json.gz

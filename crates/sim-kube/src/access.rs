@@ -164,7 +164,7 @@ struct Question {
     path: Option<String>,
 }
 
-/// `local` is the namespace that a LocalSubjectAccessReview is made in.
+/// What a review asks; `local` is the namespace that a local one is made in.
 fn target_of(spec: &Value, local: Option<&str>) -> Result<Question, Failure> {
     let given = |key: &str| spec.get(key).filter(|value| value.is_object());
     let (resource, path) = (given("resourceAttributes"), given("nonResourceAttributes"));
@@ -244,13 +244,13 @@ fn rules(roles: &dyn Roles, user: &Identity, namespace: &str) -> Result<Value, F
         json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
         json!({"verbs": ["*"], "nonResourceURLs": ["*"]}),
     ];
-    let (mut rules, problem) = rules_for(roles, user, namespace);
+    let (mut granted, problem) = rules_for(roles, user, namespace);
     if user.is_in(Identity::MASTERS) {
-        rules.splice(0..0, everything.iter());
+        granted.splice(0..0, everything.iter());
     }
     let taken = |keys: &[&str]| -> Vec<Value> {
         let [_, what, ..] = keys else { return Vec::new() };
-        let with: Vec<_> = rules.iter().filter(|rule| !list(rule, what).is_empty()).collect();
+        let with: Vec<_> = granted.iter().filter(|rule| !list(rule, what).is_empty()).collect();
         with.into_iter()
             .map(|rule| {
                 let part = |key: &&str| Some(((*key).to_owned(), rule.get(*key)?.clone()));
@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(review["metadata"], json!({"creationTimestamp": "2026-11-24T08:02:03Z"}));
     }
 
-    fn request(name: &str, spec: Value) -> Result<Value, Failure> {
+    fn request(name: &str, spec: &Value) -> Result<Value, Failure> {
         let (admin, authenticator) = (Identity::admin(), Authenticator::new(1));
         let asker = Asker { caller: &admin, store: &store(), authenticator: &authenticator, now: now() };
         token_request("default", name, &json!({"spec": spec}), "7", &asker)
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_token_that_was_asked_for_is_reviewed_as_its_service_account() {
-        let issued = request("robot", json!({})).unwrap();
+        let issued = request("robot", &json!({})).unwrap();
         assert_eq!(
             issued["spec"],
             json!({"audiences": [ISSUER], "expirationSeconds": 3600, "boundObjectRef": null})
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_token_that_cannot_be_had_is_refused_as_on_the_real_server() {
-        let message = |name: &str, spec: Value| request(name, spec).unwrap_err().message;
+        let message = |name: &str, spec: Value| request(name, &spec).unwrap_err().message;
         assert_eq!(message("nobody", json!({})), "serviceaccounts \"nobody\" not found");
         let secret = json!({"boundObjectRef": {"kind": "Secret", "apiVersion": "v1", "name": "zzz"}});
         assert_eq!(message("robot", secret), "secrets \"zzz\" not found");

@@ -178,7 +178,7 @@ fn one(definition: &Value, version: &Value) -> Kind {
         storage: defined(definition),
         storage_version: version.get("storage") == Some(&Value::Bool(true)),
         schema: version.pointer("/schema/openAPIV3Schema").cloned().map(Arc::new),
-        columns: columns.into_iter().flatten().map(column).collect(),
+        columns: columns.map_or_else(|| vec![age()], |columns| columns.iter().map(column).collect()),
         selectable_fields: fields
             .into_iter()
             .flatten()
@@ -186,6 +186,16 @@ fn one(definition: &Value, version: &Value) -> Kind {
             .collect(),
         create_on_update: false,
         unconditional_update: false,
+    }
+}
+
+/// The column of a kind that names none.
+fn age() -> Column {
+    Column {
+        name: "Age".to_owned(),
+        kind: "date".to_owned(),
+        json_path: ".metadata.creationTimestamp".to_owned(),
+        ..Column::default()
     }
 }
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
+use crate::hash::sha512;
 use crate::rbac::{list, text};
 use crate::{Failure, Kind, Registry, Verb, builtin, openapi};
 
@@ -280,8 +280,8 @@ fn health(check: &str, rest: &[&str], query: &str) -> Response<Bytes> {
     let plain = |body: String| respond(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from(body));
     match rest {
         [] if form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "verbose") => {
-            let checks: String = CHECKS.iter().map(|check| format!("[+]{check} ok\n")).collect();
-            plain(format!("{checks}{check} check passed\n"))
+            let lines = CHECKS.map(|check| format!("[+]{check} ok"));
+            plain(format!("{}\n{check} check passed\n", lines.join("\n")))
         }
         [] => plain("ok".to_owned()),
         [one] if CHECKS.contains(one) => plain("ok".to_owned()),
@@ -330,7 +330,7 @@ fn with_etag(mut response: Response<Bytes>) -> Response<Bytes> {
 
 /// What tells one document from another, as the server writes it.
 pub(crate) fn hash(document: &[u8]) -> String {
-    digest::digest(&digest::SHA512, document).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
+    sha512(document).to_uppercase()
 }
 
 fn put(object: &mut Value, key: &str, value: Value) {

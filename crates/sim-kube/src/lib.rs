@@ -9,7 +9,7 @@
 //! The core is synchronous and deterministic: [`Cluster::handle`] takes the time and the caller as arguments,
 //! and what chance decides (uids, generated names) comes from a seed. It knows no socket, no runtime and no
 //! clock. Two skins put it behind what clients speak: [`client`] a `kube::Client` with no sockets, which works
-//! under tokio's paused time, and an HTTPS server.
+//! under tokio's paused time, and an HTTPS server for everybody else.
 //!
 //! What it answers, codes and messages alike, is what a real kube-apiserver answers; where the two differ, this
 //! one is wrong.
@@ -31,6 +31,9 @@ pub mod discovery;
 mod events;
 pub mod fault;
 mod go_print;
+mod hash;
+#[cfg(feature = "https")]
+pub mod https;
 pub mod identity;
 pub mod meta;
 mod object;
@@ -45,6 +48,8 @@ pub mod schema;
 mod schemas;
 pub mod select;
 mod selection;
+#[cfg(feature = "served")]
+pub mod server;
 mod shape;
 pub mod status;
 pub mod store;

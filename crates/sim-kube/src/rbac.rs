@@ -92,7 +92,7 @@ pub fn authorize(roles: &dyn Roles, user: &Identity, verb: &str, target: &Target
     let mut problems = Vec::new();
     for grant in grants(roles, user, namespace) {
         match grant.rules {
-            Ok(rules) if rules.iter().any(|rule| allows(rule, verb, target)) => {
+            Ok(granted) if granted.iter().any(|rule| allows(rule, verb, target)) => {
                 return Decision { allowed: true, reason: format!("RBAC: allowed by {}", grant.source) };
             }
             Ok(_) => {}
@@ -140,15 +140,15 @@ pub fn rules_for<'a>(
     user: &Identity,
     namespace: &str,
 ) -> (Vec<&'a Value>, Option<String>) {
-    let mut rules = Vec::new();
+    let mut granted = Vec::new();
     let mut problems = Vec::new();
     for grant in grants(roles, user, namespace) {
         match grant.rules {
-            Ok(granted) => rules.extend(granted),
+            Ok(more) => granted.extend(more),
             Err(problem) => problems.push(problem),
         }
     }
-    (rules, aggregate(&problems))
+    (granted, aggregate(&problems))
 }
 
 /// The rules of the role that a binding refers to; `namespace` is the binding's.
@@ -387,7 +387,7 @@ mod tests {
     }
 
     /// One ClusterRole of one rule, bound everywhere to the user `ann`.
-    fn ann_may(rule: Value) -> Given {
+    fn ann_may(rule: &Value) -> Given {
         Given {
             cluster_roles: vec![json!({"metadata": {"name": "r"}, "rules": [rule]})],
             cluster_role_bindings: vec![json!({
@@ -419,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_rule_allows_the_verbs_groups_and_resources_that_it_names() {
-        let given = ann_may(rule(&[""], &["secrets"], &["get", "list"]));
+        let given = ann_may(&rule(&[""], &["secrets"], &["get", "list"]));
         assert!(allowed(&given, "get", &of("secrets", "", "a")));
         assert!(!allowed(&given, "delete", &of("secrets", "", "a")));
         assert!(!allowed(&given, "get", &of("pods", "", "a")));
@@ -430,21 +430,21 @@ mod tests {
 
     #[test]
     fn a_subresource_is_a_resource_of_its_own() {
-        let given = ann_may(rule(&[""], &["pods"], &["*"]));
+        let given = ann_may(&rule(&[""], &["pods"], &["*"]));
         assert!(!allowed(&given, "update", &of("pods", "status", "a")));
-        let given = ann_may(rule(&[""], &["pods/status"], &["*"]));
+        let given = ann_may(&rule(&[""], &["pods/status"], &["*"]));
         assert!(allowed(&given, "update", &of("pods", "status", "a")));
         assert!(!allowed(&given, "update", &of("pods", "", "a")));
-        let given = ann_may(rule(&[""], &["*/status"], &["*"]));
+        let given = ann_may(&rule(&[""], &["*/status"], &["*"]));
         assert!(allowed(&given, "update", &of("pods", "status", "a")));
         assert!(!allowed(&given, "update", &of("pods", "", "a")));
-        let given = ann_may(rule(&[""], &["*"], &["*"]));
+        let given = ann_may(&rule(&[""], &["*"], &["*"]));
         assert!(allowed(&given, "update", &of("pods", "status", "a")));
     }
 
     #[test]
     fn a_name_restricts_and_a_request_without_a_name_is_not_that_name() {
-        let given = ann_may(json!({
+        let given = ann_may(&json!({
             "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"], "resourceNames": ["a"],
         }));
         assert!(allowed(&given, "get", &of("secrets", "", "a")));
@@ -454,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_path_may_be_given_by_its_beginning() {
-        let given = ann_may(json!({"nonResourceURLs": ["/healthz", "/openapi/*"], "verbs": ["get"]}));
+        let given = ann_may(&json!({"nonResourceURLs": ["/healthz", "/openapi/*"], "verbs": ["get"]}));
         assert!(allowed(&given, "get", &Target::Path("/healthz")));
         assert!(!allowed(&given, "get", &Target::Path("/healthz/ping")));
         assert!(allowed(&given, "get", &Target::Path("/openapi/v3")));
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn groups_are_bound_and_the_reason_says_so() {
-        let mut given = ann_may(rule(&["*"], &["*"], &["*"]));
+        let mut given = ann_may(&rule(&["*"], &["*"], &["*"]));
         given.cluster_role_bindings[0]["subjects"] =
             json!([{"kind": "Group", "name": "system:authenticated"}]);
         assert_eq!(
@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn a_role_that_is_bound_and_not_there_is_the_reason_of_the_refusal() {
-        let mut given = ann_may(Value::Null);
+        let mut given = ann_may(&Value::Null);
         given.cluster_roles.clear();
         let decision = authorize(&given, &ann(), "list", &of("secrets", "", ""));
         assert_eq!(decision.reason, "RBAC: clusterrole.rbac.authorization.k8s.io \"r\" not found");

@@ -14,6 +14,9 @@ use crate::table::Form;
 use crate::verbs::{Reply, Request};
 use crate::{Call, Failure, Identity, Kind, Verb, access, authn, body, discovery, rbac, respond};
 
+/// What anybody may ask, without authorization: load balancers do.
+const ALWAYS_ALLOWED: [&str; 3] = ["/healthz", "/readyz", "/livez"];
+
 impl Cluster {
     /// The answer to a request of `caller`.
     pub(crate) fn answer(
@@ -25,10 +28,12 @@ impl Cluster {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         let identity = authn::impersonated(&self.store, caller.clone(), headers)?;
         let Some(call) = Call::read(method, uri)? else {
-            self.check_allowed(&identity, &method.as_str().to_lowercase(), &Target::Path(uri.path()))?;
+            if !ALWAYS_ALLOWED.contains(&uri.path()) {
+                self.check_allowed(&identity, &method.as_str().to_lowercase(), &Target::Path(uri.path()))?;
+            }
             return Ok(Answer::Response(discovery::answer(&self.registry, method, uri, headers)));
         };
-        self.check_call(&identity, &call)?;
+        self.check_call(&identity, &call, call.verb)?;
         let Some(kind) = self.registry.find(&call.group, &call.version, &call.plural).cloned() else {
             let known =
                 self.registry.kinds().any(|kind| kind.group == call.group && kind.version == call.version);
@@ -64,7 +69,8 @@ impl Cluster {
         Ok(Answer::Response(respond::answered(&reply)))
     }
 
-    fn check_call(&self, identity: &Identity, call: &Call) -> Result<(), Failure> {
+    /// Whether a caller may do to the call's resource what `verb` says.
+    pub(crate) fn check_call(&self, identity: &Identity, call: &Call, verb: Verb) -> Result<(), Failure> {
         let selector = FieldSelector::parse(&call.params.field_selector).unwrap_or_default();
         // Who may read one object may also list that one.
         let selected = selector.required("metadata.name").unwrap_or_default();
@@ -80,7 +86,7 @@ impl Cluster {
             },
             name: if call.name.is_empty() { selected } else { &call.name },
         });
-        self.check_allowed(identity, call.verb.as_str(), &target)
+        self.check_allowed(identity, verb.as_str(), &target)
     }
 
     fn check_allowed(&self, identity: &Identity, verb: &str, target: &Target<'_>) -> Result<(), Failure> {

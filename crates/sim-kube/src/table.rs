@@ -41,8 +41,8 @@ impl Form {
         if accepts.iter().all(|accept| accept.trim().is_empty()) {
             return Ok(Self::Object);
         }
-        let clauses = accepts.iter().flat_map(|accept| accept.split(','));
-        match clauses.filter_map(Self::of_clause).next() {
+        let mut clauses = accepts.iter().flat_map(|accept| accept.split(','));
+        match clauses.find_map(Self::of_clause) {
             Some(Self::Table(_)) => Ok(Self::Table(Include::read(include_object)?)),
             Some(form) => Ok(form),
             None => Err(Failure::new(
@@ -118,6 +118,16 @@ fn metadata_of(object: &Value) -> Value {
     })
 }
 
+/// An object of a list, which does not say what it is because the list does.
+fn with_type(kind: &Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Value::Object(object) = &mut object {
+        object.insert("apiVersion".to_owned(), json!(kind.api_version()));
+        object.insert("kind".to_owned(), json!(kind.kind));
+    }
+    object
+}
+
 fn table(
     kind: &Kind,
     whole: &Value,
@@ -132,7 +142,7 @@ fn table(
             let row = match include {
                 Include::None => Value::Null,
                 Include::Metadata => metadata_of(object),
-                Include::Object => object.clone(),
+                Include::Object => with_type(kind, object),
             };
             json!({"cells": cells::of(kind, object, now), "object": row})
         })

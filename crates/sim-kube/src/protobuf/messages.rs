@@ -246,7 +246,7 @@ const LEASE_SPEC: &[Field] = &[
 const ACCESS_REVIEW: &[Field] =
     &[field(1, "metadata", Part(OBJECT_META)), field(2, "spec", Part(ACCESS_REVIEW_SPEC))];
 
-/// A SelfSubjectAccessReview's spec is the beginning of a SubjectAccessReview's.
+/// What one asks about oneself is the beginning of what one asks about others.
 const ACCESS_REVIEW_SPEC: &[Field] = &[
     field(1, "resourceAttributes", OptionalPart(RESOURCE_ATTRIBUTES)),
     field(2, "nonResourceAttributes", OptionalPart(NON_RESOURCE_ATTRIBUTES)),

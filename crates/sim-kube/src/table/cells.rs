@@ -68,7 +68,9 @@ fn custom(object: &Value, path: &str, kind: &str, now: Timestamp) -> Value {
     let Some(value) = json_path::first(object, path) else { return Value::Null };
     match (kind, value) {
         (_, Value::Null) => Value::Null,
-        ("string", Value::String(_)) => value.clone(),
+        ("string", Value::String(_)) | ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => {
+            value.clone()
+        }
         ("string", other) => json!(other.to_string()),
         ("integer", Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
             (Some(number), _) => json!(number),
@@ -76,7 +78,6 @@ fn custom(object: &Value, path: &str, kind: &str, now: Timestamp) -> Value {
             (None, Some(number)) => json!(number as i64),
             (None, None) => Value::Null,
         },
-        ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => value.clone(),
         ("date", Value::String(time)) => json!(since(Some(time), now)),
         _ => Value::Null,
     }

@@ -25,6 +25,10 @@ impl Cluster {
         applied: bool,
     ) -> Result<Reply, Failure> {
         let kind = &request.kind;
+        // Who updates or applies what is not there makes it, and must be allowed to.
+        if request.call.verb != Verb::Create {
+            self.check_call(request.user, request.call, Verb::Create)?;
+        }
         request.check_place(&object)?;
         let claimed = meta::claimed_revision(&object)?;
         let warnings = self.decode(request, &mut object)?;
