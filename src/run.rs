@@ -85,7 +85,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
         async {
             let stop = stop_on_signal()?;
             let client = client(config.kubeconfig.clone()).await?;
-            serve(config, Seams { client, clock: Arc::new(SystemClock), transport: None }, stop).await
+            let seams = Seams { client, clock: Arc::new(SystemClock), transport: None };
+            Box::pin(serve(config, seams, stop)).await
         },
     )
 }

@@ -72,9 +72,9 @@ impl MockPki {
         self.0.faults.install(fault)
     }
 
-    /// Removes a fault. Says whether it was there.
-    pub fn uninstall(&self, id: u64) -> bool {
-        self.0.faults.remove(id)
+    /// Removes a fault, if it is still there.
+    pub fn uninstall(&self, id: u64) {
+        self.0.faults.remove(id);
     }
 
     /// What was issued, the oldest first.

@@ -1,0 +1,128 @@
+//! A simulated cluster with everything on it, in one process and on one clock.
+//!
+//! ```text
+//! admin ──────────┐                                    ┌──> mock-pki (no socket)
+//! cert-manager ───┼──> sim-kube (RBAC, CRDs, webhook)  │
+//! the controller ─┘        ^ one clock: tokio's        │
+//!       └──────────────────────────────────────────────┘
+//! ```
+//!
+//! - The controller is the real one, under the ServiceAccount and the RBAC manifests that are shipped; cert-manager
+//!   is `sim-cert-manager`, under the identity that its chart gives it.
+//! - All waiting is tokio's. Under paused time a year passes as fast as its work is done; nothing opens a socket.
+//! - Whoever is stopped in the middle (by dropping its task) leaves what a killed process leaves: whatever it had
+//!   sent.
+
+mod controller;
+mod manifests;
+mod pki;
+mod webhook;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use sim_kube::client::{Clock, Server};
+use sim_kube::fault::Peer;
+use sim_kube::{Cluster, Identity};
+use tokio::task::JoinHandle;
+
+pub use self::controller::{Controller, Ended};
+pub use self::manifests::{apply, create};
+pub use self::pki::{Call, Pki};
+
+/// The namespace of cert-manager and of its ServiceAccount.
+pub const CERT_MANAGER: &str = "cert-manager";
+/// The namespace of the controller, and the cluster resource namespace.
+pub const SYSTEM: &str = "external-issuer-system";
+
+/// How long the cluster remembers: a watch that was away for longer lists anew. Five minutes on a real one.
+const HISTORY: SignedDuration = SignedDuration::from_hours(1);
+
+/// How a stage is set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What uids, generated names and cert-manager's keys follow from.
+    pub seed: u64,
+    /// What its clock shows at first.
+    pub begins: Timestamp,
+}
+
+/// A cluster, a PKI, and nobody at work yet.
+pub struct Stage {
+    server: Server,
+    seed: u64,
+    /// The PKI.
+    pub pki: Pki,
+}
+
+impl Stage {
+    /// Sets the stage: namespaces, CRDs and RBAC are there, and so is a PKI. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// A manifest that is shipped is refused, or the PKI's CAs cannot be made.
+    pub async fn set(options: Options) -> anyhow::Result<Self> {
+        let clock = Clock::starting_at(options.begins);
+        let cluster = Cluster::new(
+            sim_kube::Options { seed: options.seed, history: Some(HISTORY), ..Default::default() },
+            options.begins,
+        );
+        let server = Server::new(cluster, clock);
+        let stage = Self { pki: Pki::new(clock)?, server, seed: options.seed };
+        manifests::install(&stage.admin()).await?;
+        stage.server.with(|cluster, _| cluster.add_admission(webhook::CertManagerWebhook));
+        Ok(stage)
+    }
+
+    /// The cluster, for faults and for looking behind the API.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The clock of everybody on the stage.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.server.clock()
+    }
+
+    /// A client of an administrator.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        self.server.client(Identity::admin())
+    }
+
+    /// Makes a namespace whose owner lets the controller read the ConfigMap `pki-config` and the Secret
+    /// `pki-credentials`, as the manifest for tenants does.
+    ///
+    /// # Errors
+    /// The namespace is there already.
+    pub async fn tenant(&self, namespace: &str) -> anyhow::Result<()> {
+        manifests::tenant(&self.admin(), namespace).await
+    }
+
+    /// cert-manager's certificate controllers and its approver, until the handle is aborted.
+    #[must_use]
+    pub fn cert_manager(&self) -> JoinHandle<std::convert::Infallible> {
+        let client = self
+            .server
+            .client_of(Peer(CERT_MANAGER.into()), Identity::service_account(CERT_MANAGER, CERT_MANAGER));
+        let clock = self.clock();
+        let options = sim_cert_manager::run::Options {
+            keys: Arc::new(sim_cert_manager::key_source::Seeded(self.seed)),
+            ..Default::default()
+        };
+        tokio::spawn(sim_cert_manager::run::run(client, Arc::new(move || clock.now()), options))
+    }
+
+    /// A replica of the controller. `peer` is what faults tell it by; `flags` are those of `external-issuer run`.
+    ///
+    /// # Errors
+    /// The flags cannot be read.
+    pub fn controller(&self, peer: &str, flags: &[&str]) -> anyhow::Result<Controller> {
+        let client = self
+            .server
+            .client_of(Peer(peer.into()), Identity::service_account(SYSTEM, "external-issuer-controller"));
+        Controller::start(client, self.clock(), self.pki.transport(), flags)
+    }
+}

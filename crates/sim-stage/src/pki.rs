@@ -1,0 +1,88 @@
+//! mock-pki, called without a socket.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+use bytes::Bytes;
+use external_issuer::signer::http::Transport;
+use futures::future::BoxFuture;
+use mock_pki::in_process::MockPki;
+use mock_pki::ledger::Issued;
+use mock_pki::{Fault, server};
+use sim_kube::client::Clock;
+
+/// A PKI. Whatever host a configuration names, it answers.
+#[derive(Clone)]
+pub struct Pki {
+    mock: MockPki,
+    ears: Ears,
+}
+
+type Ears = Arc<Mutex<Vec<Box<dyn Fn(&Call) + Send>>>>;
+
+/// A call that was made to the PKI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// `POST`.
+    pub method: String,
+    /// `/v1/pki_int/sign/web`.
+    pub path: String,
+    /// The answer's status; nothing if there was no answer.
+    pub status: Option<u16>,
+    /// Whether it asks for nothing: a check of health, or of the signing path without a CSR.
+    pub is_check: bool,
+}
+
+impl Pki {
+    pub(crate) fn new(clock: Clock) -> anyhow::Result<Self> {
+        let mock = MockPki::new(&server::Config::default(), Arc::new(move || clock.now()))?;
+        Ok(Self { mock, ears: Ears::default() })
+    }
+
+    /// Installs a fault; gives its id.
+    ///
+    /// # Errors
+    /// There is no such fault, or a parameter of it is wrong.
+    pub fn install(&self, fault: Fault) -> anyhow::Result<u64> {
+        self.mock.install(fault).map_err(|problem| anyhow!(problem))
+    }
+
+    /// Removes a fault.
+    pub fn uninstall(&self, id: u64) {
+        self.mock.uninstall(id);
+    }
+
+    /// What was issued, the oldest first.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Issued> {
+        self.mock.ledger()
+    }
+
+    /// From now on `hear` is told of every call.
+    pub fn on_call(&self, hear: impl Fn(&Call) + Send + 'static) {
+        self.ears.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(hear));
+    }
+
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Transport for Pki {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> BoxFuture<'static, Result<http::Response<Bytes>, io::ErrorKind>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+            let is_check = path == "/v1/sys/health" || request.body().as_ref() == b"{}";
+            let answer = this.mock.vault(request).await;
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            let call = Call { method, path, status, is_check };
+            this.ears.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|hear| hear(&call));
+            answer
+        })
+    }
+}

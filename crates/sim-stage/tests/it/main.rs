@@ -1,0 +1,13 @@
+//! The real controller on a simulated cluster, by a clock that is turned by hand.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod common;
+mod flow;
+mod month;
+mod sweep;
