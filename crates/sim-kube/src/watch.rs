@@ -189,10 +189,10 @@ impl Cluster {
         count
     }
 
-    /// How many watches are open.
+    /// How many watches are open. One that was cut is not, also if it has something left to say.
     #[must_use]
     pub fn open_watches(&self) -> usize {
-        self.watches.len()
+        self.watches.values().filter(|watch| !watch.over).count()
     }
 
     /// Tells what is there as if it had just come.

@@ -6,9 +6,10 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{ListParams, PostParams};
+use kube::api::{ListParams, PostParams, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use sim_kube::https::Https;
@@ -126,6 +127,16 @@ fn objects(size: u8) -> String {
         "apiVersion: example.io/v1\nkind: Widget\nmetadata: {{name: w}}\nspec: {{size: {size}}}\n---\n\
          apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, labels: {{app: web}}}}\ndata: {{size: \"{size}\"}}\n"
     )
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_the_watches_first() {
+    let https = https().await;
+    let admin = client(&https.admin_kubeconfig().unwrap()).await;
+    let maps = Api::<ConfigMap>::default_namespaced(admin);
+    let mut events = Box::pin(maps.watch(&WatchParams::default(), "0").await.unwrap());
+    https.stop().await;
+    assert!(events.next().await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
