@@ -55,6 +55,14 @@ pub enum MockCaError {
         /// Its notAfter.
         at: Timestamp,
     },
+    /// A certificate of the chain does not hold yet.
+    #[error("the certificate of {subject} is not valid before {from}")]
+    NotYetValid {
+        /// Its subject.
+        subject: String,
+        /// Its notBefore.
+        from: Timestamp,
+    },
 }
 
 /// Makes a new CA: a self-signed root. Making an RSA key takes up to seconds: call it off the async threads.
@@ -78,13 +86,17 @@ pub fn read_authority(certificates: &[u8], key: &[u8], now: Timestamp) -> Result
         }
     }
     let authority = Authority::from_pem(certificates, key)?;
-    match authority.chain().iter().find(|certificate| certificate.not_after() <= now) {
-        Some(certificate) => Err(MockCaError::Expired {
-            subject: certificate.subject().to_string(),
-            at: certificate.not_after(),
-        }),
-        None => Ok(authority),
+    for certificate in authority.chain() {
+        let (from, at) = (certificate.not_before(), certificate.not_after());
+        let subject = || certificate.subject().to_string();
+        if at <= now {
+            return Err(MockCaError::Expired { subject: subject(), at });
+        }
+        if now < from {
+            return Err(MockCaError::NotYetValid { subject: subject(), from });
+        }
     }
+    Ok(authority)
 }
 
 impl MockCa {

@@ -232,6 +232,7 @@ fn a_users_ca_is_read_or_refused_exactly() {
     let leaf = issue(&mock.authority, &leaf_csr, &profile).unwrap().certificates[0].to_pem();
     let leaf_key = leaf_key.to_pkcs8_pem().unwrap();
     let later = now + SignedDuration::from_hours(49);
+    let earlier = now - SignedDuration::from_hours(49);
 
     for (crt, key, now, expected) in [
         (crt.as_str(), "", now, "tls.key is empty"),
@@ -241,6 +242,7 @@ fn a_users_ca_is_read_or_refused_exactly() {
         (&crt, &crt, now, "no usable private key"),
         ("garbage", &key_pem, now, "the CA's certificates: "),
         (&crt, &key_pem, later, "the certificate of CN=Team CA expired at 2026-11-26T12:00:00Z"),
+        (&crt, &key_pem, earlier, "the certificate of CN=Team CA is not valid before 2026-11-24"),
     ] {
         let error = read(crt, key, now).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
