@@ -13,6 +13,14 @@ default:
 show:
     scripts/show.sh
 
+# Tell the same story on a simulated cluster, in one process
+playground *ARGS:
+    cargo run --release --bin playground -- "$@"
+
+# Run a real cert-manager on the simulated API server
+cert-manager-on-sim:
+    scripts/cert-manager-on-sim.sh
+
 # Build everything
 build:
     cargo build --workspace --all-targets
