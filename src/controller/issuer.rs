@@ -14,7 +14,8 @@ use super::store::{RequestKey, Requests};
 use crate::api::IssuerKey;
 use crate::clock::SharedClock;
 use crate::config::Patience;
-use crate::decide::issuer::{self, Checked, Content, Ingredients, IssuerConclusion, Recipe, Unready};
+use crate::decide::issuer::{self, Checked, IssuerConclusion};
+use crate::decide::recipe::{self, Content, Ingredients, Recipe, Unready};
 use crate::decide::{Notice, Terms};
 use crate::metrics::Metrics;
 use crate::random;
@@ -115,7 +116,7 @@ impl IssuerReconciler {
     }
 
     async fn prepare(&self, issuer: &Issuer, patience: &Patience, old: Option<&Standing>) -> Prepared {
-        let references = match issuer::references(&issuer.key, &issuer.spec, &self.cluster_namespace) {
+        let references = match recipe::references(&issuer.key, &issuer.spec, &self.cluster_namespace) {
             Ok(references) => references,
             Err(unready) => {
                 self.references.set(&issuer.key, &[]);
@@ -127,8 +128,8 @@ impl IssuerReconciler {
             // The watch that was just begun will wake us.
             return Prepared::Loading;
         }
-        let content = |reference: &issuer::Reference| self.references.content(reference);
-        let recipe = match issuer::plan(&issuer.key, &issuer.spec, &self.cluster_namespace, content) {
+        let content = |reference: &recipe::Reference| self.references.content(reference);
+        let recipe = match recipe::plan(&issuer.key, &issuer.spec, &self.cluster_namespace, content) {
             Ok(recipe) => recipe,
             Err(unready) => return Prepared::Unready(unready),
         };

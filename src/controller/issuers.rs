@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::version;
 use crate::api::{ExternalClusterIssuer, ExternalIssuer, IssuerKey, IssuerKind, IssuerSpec, IssuerStatus};
-use crate::decide::issuer::Recipe;
+use crate::decide::recipe::Recipe;
 use crate::decide::{IssuerView, Terms};
 use crate::signer::Signer;
 

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::queue::Queue;
 use crate::api::IssuerKey;
-use crate::decide::issuer::{Content, Reference, ReferenceKind};
+use crate::decide::recipe::{Content, Reference, ReferenceKind};
 
 /// The watched objects. Cheap to clone.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::issuer::*;
+use super::recipe::*;
 use crate::api::{IssuerKey, IssuerKind, IssuerSpec, IssuerStatus};
 use crate::config::Patience;
 use crate::signer::outcome::{Unhealthy, UnhealthyReason};

@@ -8,6 +8,7 @@
 pub mod conclude;
 pub mod issuer;
 pub mod patch;
+pub mod recipe;
 pub mod request;
 pub mod retry;
 pub mod snapshot;
