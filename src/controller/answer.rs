@@ -36,6 +36,12 @@ impl Answer {
     pub(super) fn new(issuer: IssuerKey, step: Box<Step>, outcome: Outcome, took: Duration) -> Self {
         Self { issuer, step, outcome, took, failures: 0, sent: None }
     }
+
+    /// Whether what was sent last stands on this object.
+    fn is_in(&self, request: &CertificateRequest) -> bool {
+        request.metadata.uid.as_deref() == Some(self.step.order.request.uid.as_str())
+            && self.sent.as_ref().is_some_and(|(patch, _)| patch.is_already_in(request))
+    }
 }
 
 /// The answers that are kept aside. Cheap to clone.
@@ -55,11 +61,14 @@ impl Answers {
 /// So many tries while holding a place: about half a minute, which most restarts of an API server take.
 const TRIES_IN_PLACE: u32 = 5;
 
+/// Why a certificate is not used.
+const GONE: &str = "its request is gone or finished";
+
 /// What became of one try.
 enum Try {
     /// The answer stands, or nothing is left to do with it.
     Home,
-    /// The request changed: conclude anew, on what was read.
+    /// The request changed: read it, and conclude anew.
     Changed,
     /// The API server did not take it.
     NotTaken,
@@ -87,12 +96,21 @@ impl RequestReconciler {
     }
 
     async fn write_answer(&self, key: &RequestKey, answer: &mut Answer) -> Try {
+        // A write that was not answered may stand all the same. Sent again it would only meet itself as a conflict,
+        // and by then say another time.
+        let mut stands = false;
+        if answer.sent.is_some() {
+            let Some(fresh) = self.fetch(key).await else { return Try::NotTaken };
+            if let Some(fresh) = fresh.filter(|fresh| answer.is_in(fresh)) {
+                stands = true;
+                self.stands(key, answer, &fresh.clone(), fresh);
+            }
+        }
         let Some(loaded) = self.load.request(key) else {
-            // Finished or gone; finished by ourselves, perhaps.
-            return match self.fetch(key).await {
-                Some(fresh) => self.finished(key, answer, fresh),
-                None => Try::NotTaken,
-            };
+            if !stands {
+                self.unused(key, answer, GONE);
+            }
+            return Try::Home;
         };
         let Conclusion { write, next, suspect_issuer } =
             conclude(&loaded.snapshot(), &answer.step, &answer.outcome);
@@ -101,16 +119,11 @@ impl RequestReconciler {
             answer.sent = Some((patch, notice));
             match sent {
                 Ok(written) => self.stands(key, answer, &loaded.request, written),
-                Err(WriteError::Conflict) => {
-                    return match self.fetch(key).await {
-                        Some(Some(fresh)) if !answer.is_in(&fresh) => Try::Changed,
-                        Some(fresh) => self.finished(key, answer, fresh),
-                        None => Try::NotTaken,
-                    };
-                }
+                Err(WriteError::Conflict) => return Try::Changed,
                 Err(WriteError::Gone) => {
                     self.load.requests.gone(key);
-                    return self.finished(key, answer, None);
+                    self.unused(key, answer, GONE);
+                    return Try::Home;
                 }
                 Err(WriteError::Refused(error)) => {
                     tracing::error!(request = %key, %error, "the API server refuses the status; trying again");
@@ -122,22 +135,13 @@ impl RequestReconciler {
                 }
             }
         } else if matches!(next, Next::Done) {
-            self.unused(key, answer, "its request is gone or finished");
+            self.unused(key, answer, GONE);
             return Try::Home;
         }
         if suspect_issuer {
             self.issuers.now(answer.issuer.clone());
         }
         self.schedule(key, &loaded.request, next, &answer.issuer, loaded.now);
-        Try::Home
-    }
-
-    /// The request needs nothing more: because our last write stands, or without it.
-    fn finished(&self, key: &RequestKey, answer: &Answer, fresh: Option<CertificateRequest>) -> Try {
-        match fresh.filter(|fresh| answer.is_in(fresh)) {
-            Some(fresh) => self.stands(key, answer, &fresh.clone(), fresh),
-            None => self.unused(key, answer, "its request is gone or finished"),
-        }
         Try::Home
     }
 
@@ -166,13 +170,5 @@ impl RequestReconciler {
         let serial = issued.certificates.first().map(x509::Certificate::serial_hex).unwrap_or_default();
         let uid = &answer.step.order.request.uid;
         tracing::warn!(request = %key, uid, serial, why, "a certificate was issued that is not used");
-    }
-}
-
-impl Answer {
-    /// Whether what was sent last stands on this object.
-    fn is_in(&self, request: &CertificateRequest) -> bool {
-        request.metadata.uid.as_deref() == Some(self.step.order.request.uid.as_str())
-            && self.sent.as_ref().is_some_and(|(patch, _)| patch.is_already_in(request))
     }
 }

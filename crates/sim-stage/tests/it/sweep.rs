@@ -2,11 +2,12 @@
 //! go wrong.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
-use sim_kube::fault::{Effect, Rule};
-use sim_kube::{Failure, GroupResource};
+use sim_kube::fault::{Effect, Peer, Rule, Seen};
+use sim_kube::{Call, Cluster, Failure, GroupResource};
 use sim_stage::Stage;
 
 use crate::common::{NAMESPACE, certificate, on_stage, pair, until_revision};
@@ -106,7 +107,21 @@ fn one(wrong: Wrong, request: u64) {
         let most = if wrong.kills() { 2 } else { 1 };
         assert!(ledger.len() <= most, "{} certificates issued", ledger.len());
         written_once(&stage);
+        // An event may be lost, but a status that stands is told of once; where nothing but an answer is lost, it is.
+        let told = events_of_issue(&stage);
+        assert!(told <= 1 && (wrong != Wrong::AnswerLost || told == 1), "{told} events tell of it");
     });
+}
+
+fn events_of_issue(stage: &Stage) -> usize {
+    let events = GroupResource::new("", "events");
+    stage.server().with(|cluster, _| {
+        let all = cluster.store().list(&events, NAMESPACE);
+        let ours = |event: &serde_json::Value| {
+            event["reason"] == "Issued" && event.to_string().contains("\"web-1\"")
+        };
+        all.filter(|(_, event)| ours(event)).count()
+    })
 }
 
 /// The request's certificate was written once, and nothing of its status after that.
@@ -133,4 +148,33 @@ fn whatever_goes_wrong_with_any_one_request_the_secret_comes_and_nothing_is_publ
             assert!(seen.is_ok(), "{wrong:?} at request {request} of {requests}");
         }
     }
+}
+
+#[test]
+fn a_status_that_stands_although_nobody_said_so_is_told_of_once_even_if_the_watch_lags() {
+    on_stage(10, async |stage| {
+        let lagging = Arc::new(Mutex::new(None));
+        let (server, held) = (stage.server().clone(), Arc::clone(&lagging));
+        stage.pki.on_call(move |call| {
+            if !call.is_check {
+                let freeze = |cluster: &mut Cluster, _| {
+                    cluster.faults().freeze(Peer(PEER.into()), cluster.store().revision())
+                };
+                *held.lock().unwrap() = Some(server.with(freeze));
+            }
+        });
+        let is_status = |seen: &Seen<'_>| {
+            let of_request =
+                |call: &Call| call.plural == "certificaterequests" && call.subresource == "status";
+            &*seen.peer.0 == PEER && seen.call.is_some_and(of_request)
+        };
+        let rule = Rule::new(Effect::DropAnswer, is_status).times(1);
+        let guard = stage.server().with(|cluster, _| cluster.faults().install(rule));
+        flow(&stage, None).await;
+        assert_eq!(guard.struck(), 1);
+        drop(lagging.lock().unwrap().take());
+        written_once(&stage);
+        assert_eq!(events_of_issue(&stage), 1);
+        assert_eq!(stage.pki.ledger().len(), 1);
+    });
 }
