@@ -10,7 +10,10 @@
 use crate::{
     certificate::Certificate,
     key::{EC_PUBLIC_KEY, ED25519, RSA_ENCRYPTION, SECP256R1, SECP384R1, SECP521R1},
-    tlv::{BIT_STRING, INTEGER, Malformed, OBJECT_IDENTIFIER, SEQUENCE, SET, Tlv, Walk},
+    tlv::{
+        BIT_STRING, BMP_STRING, IA5_STRING, INTEGER, Malformed, NUMERIC_STRING, OBJECT_IDENTIFIER,
+        PRINTABLE_STRING, SEQUENCE, SET, TELETEX_STRING, Tlv, UTF8_STRING, Walk,
+    },
 };
 
 mod extensions;
@@ -84,25 +87,19 @@ fn name(name: &[u8]) -> Result<(), Malformed> {
 
 /// The string types of names, and the characters each may hold.
 fn string(value: &Tlv<'_>) -> Result<(), Malformed> {
-    const UTF8: u8 = 0x0c;
-    const NUMERIC: u8 = 0x12;
-    const PRINTABLE: u8 = 0x13;
-    const TELETEX: u8 = 0x14;
-    const IA5: u8 = 0x16;
-    const BMP: u8 = 0x1e;
     let (fine, what) = match value.tag {
-        UTF8 => (str::from_utf8(value.value).is_ok(), "name has an invalid UTF8String"),
-        NUMERIC => {
+        UTF8_STRING => (str::from_utf8(value.value).is_ok(), "name has an invalid UTF8String"),
+        NUMERIC_STRING => {
             let allowed = |byte: &u8| byte.is_ascii_digit() || *byte == b' ';
             (value.value.iter().all(allowed), "name has a NumericString of more than digits")
         }
-        PRINTABLE => (
+        PRINTABLE_STRING => (
             value.value.iter().all(|byte| is_printable(*byte)),
             "name has a PrintableString with other characters",
         ),
-        TELETEX => (true, ""),
-        IA5 => (value.value.is_ascii(), "name has an IA5String that is not ASCII"),
-        BMP => (is_basic_plane(value.value), "name has an invalid BMPString"),
+        TELETEX_STRING => (true, ""),
+        IA5_STRING => (value.value.is_ascii(), "name has an IA5String that is not ASCII"),
+        BMP_STRING => (is_basic_plane(value.value), "name has an invalid BMPString"),
         _ => (false, "name has a value of another type than Go's string types"),
     };
     if fine { Ok(()) } else { Err(Malformed::new(what)) }

@@ -7,7 +7,10 @@ use std::fmt;
 use crate::{
     oid::Oid,
     text,
-    tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, SET, Tlv, Walk},
+    tlv::{
+        BMP_STRING, IA5_STRING, Malformed, NUMERIC_STRING, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE,
+        SET, TELETEX_STRING, Tlv, UNIVERSAL_STRING, UTF8_STRING, VISIBLE_STRING, Walk,
+    },
 };
 
 /// The most attributes and relative names one name may have. Real ones have about a dozen; each costs many times
@@ -172,23 +175,17 @@ fn attribute(set: &mut Walk<'_>) -> Result<Attribute, Malformed> {
 
 /// The text of an ASN.1 string; `None` where it is no string or not what its type promises.
 fn string(value: &Tlv<'_>) -> Option<String> {
-    const UTF8: u8 = 0x0c;
-    const NUMERIC: u8 = 0x12;
-    const PRINTABLE: u8 = 0x13;
-    const TELETEX: u8 = 0x14;
-    const IA5: u8 = 0x16;
-    const VISIBLE: u8 = 0x1a;
-    const UNIVERSAL: u8 = 0x1c;
-    const BMP: u8 = 0x1e;
     match value.tag {
-        UTF8 | NUMERIC | PRINTABLE | IA5 | VISIBLE => String::from_utf8(value.value.to_vec()).ok(),
+        UTF8_STRING | NUMERIC_STRING | PRINTABLE_STRING | IA5_STRING | VISIBLE_STRING => {
+            String::from_utf8(value.value.to_vec()).ok()
+        }
         // Teletex is Latin-1 in practice, as OpenSSL and Go read it.
-        TELETEX => Some(value.value.iter().copied().map(char::from).collect()),
-        BMP => {
+        TELETEX_STRING => Some(value.value.iter().copied().map(char::from).collect()),
+        BMP_STRING => {
             let (pairs, []) = value.value.as_chunks::<2>() else { return None };
             char::decode_utf16(pairs.iter().copied().map(u16::from_be_bytes)).collect::<Result<_, _>>().ok()
         }
-        UNIVERSAL => {
+        UNIVERSAL_STRING => {
             let (quads, []) = value.value.as_chunks::<4>() else { return None };
             quads.iter().copied().map(|quad| char::from_u32(u32::from_be_bytes(quad))).collect()
         }

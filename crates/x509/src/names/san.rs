@@ -9,7 +9,7 @@ use crate::{
     names::DistinguishedName,
     oid::Oid,
     text,
-    tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, Walk, context, context_primitive},
+    tlv::{Malformed, OBJECT_IDENTIFIER, SEQUENCE, UTF8_STRING, Walk, context, context_primitive},
 };
 
 /// One `GeneralName`. `==` compares as written; two name the same thing when their [canonical
@@ -73,7 +73,6 @@ impl fmt::Display for SubjectAltName {
 /// list of empty ones cannot fill the memory.
 const MAX_NAMES: usize = 4096;
 
-const UTF8_STRING: u8 = 0x0c;
 const OTHER_NAME: u8 = context(0);
 const X400_ADDRESS: u8 = context(3);
 const DIRECTORY_NAME: u8 = context(4);
