@@ -182,6 +182,26 @@ impl<'a> Cursor<'a> {
         self.node.items.map(|at| self.at(at))
     }
 
+    /// The fields or items of a value that have a schema: it, their paths as causes write them, and they themselves.
+    pub(crate) fn below<'v>(self, path: &str, value: &'v Value) -> Vec<(Self, String, &'v Value)> {
+        match value {
+            Value::Object(map) => map
+                .iter()
+                .filter_map(|(name, value)| {
+                    if let Some(below) = self.property(name) {
+                        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                        return Some((below, path, value));
+                    }
+                    Some((self.additional()?, format!("{path}[{name}]"), value))
+                })
+                .collect(),
+            Value::Array(items) => self.items().map_or_else(Vec::new, |below| {
+                items.iter().enumerate().map(|(at, item)| (below, format!("{path}[{at}]"), item)).collect()
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        }
+    }
+
     pub(crate) fn default(self) -> Option<&'a Value> {
         self.beside.default.as_ref().or(self.node.default.as_ref()).filter(|value| !value.is_null())
     }

@@ -14,41 +14,27 @@ pub(super) fn check(schema: Cursor<'_>, object: &Value) -> Vec<Cause> {
 }
 
 fn walk(schema: Cursor<'_>, path: &str, value: &Value, causes: &mut Vec<Cause>) {
-    match value {
-        Value::Object(map) => {
-            if schema.node().embedded && !path.is_empty() {
-                for name in ["apiVersion", "kind"] {
-                    let field = format!("{path}.{name}");
-                    match map.get(name) {
-                        None => causes.push(Cause::new("FieldValueRequired", field, "Required value")),
-                        Some(Value::String(text)) if text.is_empty() => {
-                            let message = "Invalid value: \"\": must not be empty";
-                            causes.push(Cause::new("FieldValueInvalid", field, message));
-                        }
-                        Some(Value::String(_)) => {}
-                        Some(other) => {
-                            let message = format!("Invalid value: {}: must be a string", bad_value(other));
-                            causes.push(Cause::new("FieldValueInvalid", field, message));
-                        }
-                    }
+    if let Value::Object(map) = value
+        && schema.node().embedded
+        && !path.is_empty()
+    {
+        for name in ["apiVersion", "kind"] {
+            let field = format!("{path}.{name}");
+            match map.get(name) {
+                None => causes.push(Cause::new("FieldValueRequired", field, "Required value")),
+                Some(Value::String(text)) if text.is_empty() => {
+                    let message = "Invalid value: \"\": must not be empty";
+                    causes.push(Cause::new("FieldValueInvalid", field, message));
                 }
-            }
-            for (name, value) in map {
-                if let Some(below) = schema.property(name) {
-                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    walk(below, &path, value, causes);
-                } else if let Some(below) = schema.additional() {
-                    walk(below, &format!("{path}[{name}]"), value, causes);
+                Some(Value::String(_)) => {}
+                Some(other) => {
+                    let message = format!("Invalid value: {}: must be a string", bad_value(other));
+                    causes.push(Cause::new("FieldValueInvalid", field, message));
                 }
             }
         }
-        Value::Array(items) => {
-            for (at, item) in items.iter().enumerate() {
-                if let Some(below) = schema.items() {
-                    walk(below, &format!("{path}[{at}]"), item, causes);
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    for (below, path, value) in schema.below(path, value) {
+        walk(below, &path, value, causes);
     }
 }

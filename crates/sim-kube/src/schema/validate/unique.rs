@@ -14,39 +14,24 @@ pub(super) fn check(schema: Cursor<'_>, object: &Value) -> Vec<Cause> {
 }
 
 fn walk(schema: Cursor<'_>, path: &str, value: &Value, causes: &mut Vec<Cause>) {
-    match value {
-        Value::Object(map) => {
-            for (name, value) in map {
-                if let Some(below) = schema.property(name) {
-                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    walk(below, &path, value, causes);
-                } else if let Some(below) = schema.additional() {
-                    walk(below, &format!("{path}[{name}]"), value, causes);
+    if let Value::Array(items) = value {
+        match schema.list_type() {
+            Some(ListType::Set) => report(path, items, causes),
+            Some(ListType::Map(keys)) => {
+                let odd = items.iter().position(|item| !item.is_null() && !item.is_object());
+                if let Some((at, item)) = odd.and_then(|at| Some((at, items.get(at)?))) {
+                    let why = "must be an object for an array of list-type map";
+                    let message = format!("Invalid value: {}: {why}", bad_value(item));
+                    causes.push(Cause::new("FieldValueInvalid", format!("{path}[{at}]"), message));
+                } else {
+                    report(path, &items.iter().map(|item| key(keys, item)).collect::<Vec<_>>(), causes);
                 }
             }
+            Some(ListType::Atomic) | None => {}
         }
-        Value::Array(items) => {
-            match schema.list_type() {
-                Some(ListType::Set) => report(path, items, causes),
-                Some(ListType::Map(keys)) => {
-                    let odd = items.iter().position(|item| !item.is_null() && !item.is_object());
-                    if let Some((at, item)) = odd.and_then(|at| Some((at, items.get(at)?))) {
-                        let why = "must be an object for an array of list-type map";
-                        let message = format!("Invalid value: {}: {why}", bad_value(item));
-                        causes.push(Cause::new("FieldValueInvalid", format!("{path}[{at}]"), message));
-                    } else {
-                        report(path, &items.iter().map(|item| key(keys, item)).collect::<Vec<_>>(), causes);
-                    }
-                }
-                Some(ListType::Atomic) | None => {}
-            }
-            if let Some(below) = schema.items() {
-                for (at, item) in items.iter().enumerate() {
-                    walk(below, &format!("{path}[{at}]"), item, causes);
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    for (below, path, value) in schema.below(path, value) {
+        walk(below, &path, value, causes);
     }
 }
 
