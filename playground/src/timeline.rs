@@ -74,7 +74,7 @@ impl Timeline {
         self.flush();
         if !self.0.json {
             let (bold, plain) = if self.0.coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-            self.print(&format!("\n{bold}{title}{plain}"));
+            print(&format!("\n{bold}{title}{plain}"));
         }
     }
 
@@ -107,13 +107,13 @@ impl Timeline {
         let shared = &self.0;
         if shared.json {
             let line = json!({"time": at.to_string(), "who": who.name(), "what": what});
-            return self.print(&line.to_string());
+            return print(&line.to_string());
         }
         let since = elapsed(at.duration_since(shared.begins));
         let who_padded = format!("{:<15}", who.name());
         let who_shown =
             if shared.coloured { format!("\x1b[{}m{who_padded}\x1b[0m", who.colour()) } else { who_padded };
-        self.print(&format!("{since:>16}  {who_shown}  {what}"));
+        print(&format!("{since:>16}  {who_shown}  {what}"));
     }
 
     /// The last words.
@@ -122,20 +122,19 @@ impl Timeline {
         if self.0.json {
             let all: serde_json::Map<_, _> =
                 words.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-            return self.print(&json!({"summary": all}).to_string());
+            return print(&json!({"summary": all}).to_string());
         }
         self.chapter("In short");
         for (name, value) in words {
-            self.print(&format!("  {name:<24}{value}"));
+            print(&format!("  {name:<24}{value}"));
         }
     }
+}
 
-    #[expect(clippy::unused_self, reason = "whatever is printed goes through the timeline")]
-    fn print(&self, line: &str) {
-        if writeln!(io::stdout(), "{line}").is_err() {
-            // A reader that closes the pipe early has what it wanted.
-            std::process::exit(0);
-        }
+fn print(line: &str) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        // A reader that closes the pipe early has what it wanted.
+        std::process::exit(0);
     }
 }
 
