@@ -49,6 +49,8 @@ mod schemas;
 pub mod select;
 mod selection;
 #[cfg(feature = "served")]
+mod served;
+#[cfg(feature = "served")]
 pub mod server;
 mod shape;
 pub mod status;

@@ -20,7 +20,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::fault::{Effect, Peer};
-use crate::{Answer, Cluster, Failure, Identity, WatchId};
+use crate::served::Ears;
+pub use crate::served::Served;
+use crate::{Answer, Call, Cluster, Failure, Identity, WatchId};
 
 /// The longest that is slept at once: tokio's clock cannot count to the end of time.
 const LONGEST_SLEEP: Duration = Duration::from_hours(24);
@@ -66,6 +68,7 @@ struct Shared {
     cluster: Mutex<Cluster>,
     clock: Clock,
     changed: watch::Sender<()>,
+    ears: Ears,
 }
 
 impl Server {
@@ -76,7 +79,12 @@ impl Server {
         let faults = cluster.faults().clone();
         let (changed, _) = watch::channel(());
         let server = Self {
-            shared: Arc::new(Shared { cluster: Mutex::new(cluster), clock, changed: changed.clone() }),
+            shared: Arc::new(Shared {
+                cluster: Mutex::new(cluster),
+                clock,
+                changed: changed.clone(),
+                ears: Ears::default(),
+            }),
         };
         faults.on_change(move || {
             changed.send_replace(());
@@ -89,6 +97,12 @@ impl Server {
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// From now on `hear` is told of every request, as soon as it is carried out or a fault has kept it from being so;
+    /// it must not call the server.
+    pub fn on_call(&self, hear: impl Fn(&Served) + Send + 'static) {
+        self.shared.ears.add(Box::new(hear));
     }
 
     /// Looks at the cluster or changes it behind the API's back, and wakes whoever waits for changes.
@@ -141,15 +155,26 @@ impl Shared {
         peer: Peer,
         identity: &Identity,
     ) -> io::Result<Response<ResponseBody>> {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         let effect = self.lock().verdict(self.clock.now(), &request, identity);
+        let tell = |code: Option<u16>| self.tell(&request, &peer, identity, &effect, code);
         match &effect {
-            Effect::Fail(failure) => return Ok(failed(failure)),
-            Effect::Drop => return Err(broken()),
+            Effect::Fail(failure) => {
+                tell(Some(failure.code.as_u16()));
+                return Ok(failed(failure));
+            }
+            Effect::Drop => {
+                tell(None);
+                return Err(broken());
+            }
             Effect::Delay(wait) => pause(*wait).await,
             Effect::Pass | Effect::DelayAnswer(_) | Effect::DropAnswer => {}
         }
         let answer = self.with(|cluster, now| cluster.handle(now, &request, identity));
+        tell(Some(match &answer {
+            Answer::Response(response) => response.status().as_u16(),
+            Answer::Watch(head, _) => head.status().as_u16(),
+        }));
         match effect {
             Effect::DelayAnswer(wait) => pause(wait).await,
             Effect::DropAnswer => {
@@ -168,6 +193,33 @@ impl Shared {
                 head.map(|()| StreamBody::new(lines).boxed_unsync())
             }
         })
+    }
+}
+
+impl Shared {
+    fn tell(
+        &self,
+        request: &Request<Bytes>,
+        peer: &Peer,
+        user: &Identity,
+        effect: &Effect,
+        code: Option<u16>,
+    ) {
+        if self.ears.is_empty() {
+            return;
+        }
+        self.ears.tell(&Served {
+            at: self.clock.now(),
+            peer: peer.clone(),
+            user: user.clone(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            call: Call::read(request.method(), request.uri()).ok().flatten(),
+            body: request.body().clone(),
+            effect: effect.clone(),
+            code,
+            revision: self.lock().store().revision(),
+        });
     }
 }
 

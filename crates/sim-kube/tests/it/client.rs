@@ -1,7 +1,7 @@
 //! The tower skin: kube's own watchers and controllers, under a clock that is tokio's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -188,6 +188,37 @@ async fn faults_strike_one_client_and_not_the_other() {
     unlucky.create(&PostParams::default(), &named("c")).await.unwrap();
     assert_eq!(server.clock().now().duration_since(started).as_secs(), 7);
     drop(guard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_listens_is_told_of_every_request_and_what_came_of_it() {
+    let server = server();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&heard);
+    server.on_call(move |served| {
+        let call = served.call.as_ref().unwrap();
+        into.lock().unwrap().push(format!(
+            "{} {} {} {}/{} -> {:?} at {}",
+            &*served.peer.0, call.verb, call.plural, call.namespace, call.name, served.code, served.revision
+        ));
+    });
+    let api = config_maps(server.client_of(Peer("one".into()), Identity::admin()));
+    let faults = server.with(|cluster, _| cluster.faults().clone());
+    let revision = server.with(|cluster, _| cluster.store().revision());
+    for effect in [Effect::Drop, Effect::Fail(Failure::internal("no")), Effect::DropAnswer] {
+        let guard = faults.install(Rule::new(effect, |_| true));
+        api.create(&PostParams::default(), &named("a")).await.unwrap_err();
+        drop(guard);
+    }
+    api.get("a").await.unwrap();
+    let next = revision + 1;
+    let expected = [
+        format!("one create configmaps default/ -> None at {revision}"),
+        format!("one create configmaps default/ -> Some(500) at {revision}"),
+        format!("one create configmaps default/ -> Some(201) at {next}"),
+        format!("one get configmaps default/a -> Some(200) at {next}"),
+    ];
+    assert_eq!(*heard.lock().unwrap(), expected);
 }
 
 #[tokio::test(start_paused = true)]
