@@ -3,7 +3,7 @@
 //! A watch with `metadata.name=…` needs no more right than `resourceNames` gives, holds one object in memory
 //! instead of a namespace's, and tells at once when a credential is corrected.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +29,7 @@ pub struct References {
 
 struct Watched {
     content: Content,
-    users: HashSet<IssuerKey>,
+    users: BTreeSet<IssuerKey>,
     task: JoinHandle<()>,
 }
 
@@ -58,7 +58,7 @@ impl References {
                 .entry(reference.clone())
                 .or_insert_with(|| Watched {
                     content: Content::Loading,
-                    users: HashSet::new(),
+                    users: BTreeSet::new(),
                     task: self.watch(reference.clone()),
                 })
                 .users

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-use http::{HeaderMap, Request, Response};
+#[cfg(feature = "https")]
+use http::HeaderMap;
+use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -111,6 +113,7 @@ impl Server {
     }
 
     /// Who sends a request, by its headers and by the certificate of its connection.
+    #[cfg(feature = "https")]
     pub(crate) fn authenticate(
         &self,
         headers: &HeaderMap,

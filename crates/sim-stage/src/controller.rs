@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use external_issuer::args::{self, Command};
 use external_issuer::clock::Clock;
+use external_issuer::random::SystemChance;
 use external_issuer::run::{self, RunError, Seams};
 use external_issuer::signer::http::Transport;
 use jiff::Timestamp;
@@ -53,7 +54,12 @@ impl Controller {
             bail!("the controller's flags print something instead of running it");
         };
         let stop = CancellationToken::new();
-        let seams = Seams { client, clock: Arc::new(SimClock(clock)), transport: Some(transport) };
+        let seams = Seams {
+            client,
+            clock: Arc::new(SimClock(clock)),
+            chance: Arc::new(SystemChance),
+            transport: Some(transport),
+        };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task })
     }
