@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use external_issuer::args::{self, Command};
-use external_issuer::clock::Clock;
-use external_issuer::random::SystemChance;
+use external_issuer::clock::{Clock, SharedClock};
+use external_issuer::random::SharedChance;
 use external_issuer::run::{self, RunError, Seams};
 use external_issuer::signer::http::Transport;
 use jiff::Timestamp;
@@ -31,7 +31,8 @@ pub enum Ended {
     Killed,
 }
 
-struct SimClock(sim_kube::client::Clock);
+/// The stage's clock, as the controller sees it.
+pub(crate) struct SimClock(pub(crate) sim_kube::client::Clock);
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
@@ -42,7 +43,8 @@ impl Clock for SimClock {
 impl Controller {
     pub(crate) fn start(
         client: Client,
-        clock: sim_kube::client::Clock,
+        clock: SharedClock,
+        chance: SharedChance,
         transport: Arc<dyn Transport>,
         flags: &[&str],
     ) -> anyhow::Result<Self> {
@@ -54,30 +56,34 @@ impl Controller {
             bail!("the controller's flags print something instead of running it");
         };
         let stop = CancellationToken::new();
-        let seams = Seams {
-            client,
-            clock: Arc::new(SimClock(clock)),
-            chance: Arc::new(SystemChance),
-            transport: Some(transport),
-        };
+        let seams = Seams { client, clock, chance, transport: Some(transport) };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task })
     }
 
     /// What SIGTERM does; waits for the end.
     pub async fn stop(mut self) -> Ended {
-        self.stop.cancel();
-        match (&mut self.task).await {
-            Ok(Ok(())) => Ended::Well,
-            Ok(Err(error)) => Ended::Failed(error),
-            Err(_) => Ended::Killed,
-        }
+        self.tell_to_stop();
+        self.ended().await
     }
 
     /// What SIGKILL does.
     pub async fn kill(mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
+    }
+
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        match (&mut self.task).await {
+            Ok(Ok(())) => Ended::Well,
+            Ok(Err(error)) => Ended::Failed(error),
+            Err(_) => Ended::Killed,
+        }
     }
 }
 

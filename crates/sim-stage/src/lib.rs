@@ -14,12 +14,23 @@
 //!   sent.
 
 mod controller;
+mod log;
 mod manifests;
+mod mutant;
+pub mod oracle;
 mod pki;
+pub mod record;
+pub mod scenario;
+#[cfg(feature = "soak")]
+pub mod soak;
+pub mod sweeps;
+mod template;
 mod webhook;
+mod wire;
 
 use std::sync::Arc;
 
+use external_issuer::random::SystemChance;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use sim_kube::client::{Clock, Server};
@@ -29,7 +40,9 @@ use tokio::task::JoinHandle;
 
 pub use self::controller::{Controller, Ended};
 pub use self::manifests::{apply, create};
+pub use self::mutant::Broken;
 pub use self::pki::{Call, Pki};
+pub use self::template::TOKEN;
 
 /// The namespace of cert-manager and of its ServiceAccount.
 pub const CERT_MANAGER: &str = "cert-manager";
@@ -70,7 +83,7 @@ impl Stage {
         let server = Server::new(cluster, clock);
         let stage = Self { pki: Pki::new(clock)?, server, seed: options.seed };
         manifests::install(&stage.admin()).await?;
-        stage.server.with(|cluster, _| cluster.add_admission(webhook::CertManagerWebhook));
+        stage.server.with(|cluster, _| cluster.add_admission(webhook::CertManagerWebhook::default()));
         Ok(stage)
     }
 
@@ -123,6 +136,16 @@ impl Stage {
         let client = self
             .server
             .client_of(Peer(peer.into()), Identity::service_account(SYSTEM, "external-issuer-controller"));
-        Controller::start(client, self.clock(), self.pki.transport(), flags)
+        let clock = Arc::new(controller::SimClock(self.clock()));
+        Controller::start(client, clock, Arc::new(SystemChance), self.pki.transport(), flags)
     }
+}
+
+/// Bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,5 +1,8 @@
 //! cert-manager's webhook for CertificateRequests, where the simulated API server asks it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::StatusCode;
 use serde_json::Value;
 use sim_cert_manager::admission::{self, Questions, SignerKind, User, Write};
@@ -7,13 +10,27 @@ use sim_kube::admission::{Admission, Attributes};
 use sim_kube::rbac::{self, Resource, Target};
 use sim_kube::{Failure, GroupResource, Verb};
 
-pub(crate) struct CertManagerWebhook;
+/// The webhook; clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct CertManagerWebhook {
+    forgives: Arc<AtomicBool>,
+}
+
+impl CertManagerWebhook {
+    /// Whether it lets everything through that is written into a status, as one that is not there.
+    pub(crate) fn forgive(&self, forgives: bool) {
+        self.forgives.store(forgives, Ordering::SeqCst);
+    }
+}
 
 impl Admission for CertManagerWebhook {
     fn admit(&self, attributes: &Attributes<'_>) -> Result<Option<Value>, Failure> {
         let kind = attributes.kind;
         let Some(new) = attributes.new.filter(|_| attributes.verb != Verb::Delete) else { return Ok(None) };
         if (kind.group.as_str(), kind.plural.as_str()) != ("cert-manager.io", "certificaterequests") {
+            return Ok(None);
+        }
+        if attributes.subresource == "status" && self.forgives.load(Ordering::SeqCst) {
             return Ok(None);
         }
         let user = User {
