@@ -255,7 +255,8 @@ impl Mutant {
                 if let Some(body) = again {
                     let mut early = Request::new(body);
                     *early.method_mut() = Method::POST;
-                    *early.uri_mut() = http::Uri::from_static("http://mock-pki.invalid:8200/v1/pki_int/sign/web");
+                    *early.uri_mut() =
+                        http::Uri::from_static("http://mock-pki.invalid:8200/v1/pki_int/sign/web");
                     *early.headers_mut() = request.headers().clone();
                     let _ = send(early).await;
                 }
@@ -274,7 +275,10 @@ impl Mutant {
                 _ => {}
             }
         }
-        if self.broken == Broken::Hammers && signs && !answer.as_ref().is_ok_and(|answer| answer.status() == 200) {
+        if self.broken == Broken::Hammers
+            && signs
+            && !answer.as_ref().is_ok_and(|answer| answer.status() == 200)
+        {
             for _ in 0..60 {
                 answer = send(request.clone()).await;
                 if answer.as_ref().is_ok_and(|answer| answer.status() == 200) {
@@ -286,7 +290,11 @@ impl Mutant {
     }
 
     /// A Lease that is always ours.
-    async fn always_won(&self, sent: &Bytes, answer: Response<ResponseBody>) -> io::Result<Response<ResponseBody>> {
+    async fn always_won(
+        &self,
+        sent: &Bytes,
+        answer: Response<ResponseBody>,
+    ) -> io::Result<Response<ResponseBody>> {
         if answer.status().is_success() && !sent.is_empty() {
             return Ok(answer);
         }
@@ -300,7 +308,8 @@ impl Mutant {
             serde_json::from_slice(sent).map_err(io::Error::other)?
         };
         let mut won = Response::new(body_of(claimed.to_string()));
-        won.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        won.headers_mut()
+            .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         Ok(won)
     }
 
@@ -423,14 +432,17 @@ fn approve(object: &mut Value) {
     let Some(conditions) = conditions(object) else { return };
     conditions.retain(|condition| condition.get("type") != Some(&json!("Denied")));
     if !conditions.iter().any(|condition| condition.get("type") == Some(&json!("Approved"))) {
-        conditions.push(json!({"type": "Approved", "status": "True", "reason": "me", "message": "I think so"}));
+        conditions
+            .push(json!({"type": "Approved", "status": "True", "reason": "me", "message": "I think so"}));
     }
 }
 
 /// As if a denial were an approval.
 fn undeny(object: &mut Value) {
     let denied = json!("Denied");
-    if conditions(object).is_some_and(|all| all.iter().any(|condition| condition.get("type") == Some(&denied))) {
+    if conditions(object)
+        .is_some_and(|all| all.iter().any(|condition| condition.get("type") == Some(&denied)))
+    {
         approve(object);
     }
 }

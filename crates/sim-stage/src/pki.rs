@@ -75,7 +75,12 @@ impl Pki {
     }
 
     /// An answer of this PKI, spoiled in a way that mock-pki does not know.
-    pub(crate) fn garbled(&self, fault: PkiFault, answer: Response<Bytes>, mut body: Value) -> Response<Bytes> {
+    pub(crate) fn garbled(
+        &self,
+        fault: PkiFault,
+        answer: Response<Bytes>,
+        mut body: Value,
+    ) -> Response<Bytes> {
         let Some(certificate) = body.pointer_mut("/data/certificate") else { return answer };
         let pem = certificate.as_str().unwrap_or_default().to_owned();
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -51,7 +51,8 @@ impl Course {
         let begins = evidence.happened.first().map_or(jiff::Timestamp::MAX, |(at, _)| *at);
         let ends = evidence.happened.last().map_or(jiff::Timestamp::MAX, |(at, _)| *at);
         let from = if self == Self::Renewal { begins } else { jiff::Timestamp::MIN };
-        let calls = evidence.calls.iter().map(|call| call.sent).chain(evidence.pki.iter().map(|call| call.sent));
+        let calls =
+            evidence.calls.iter().map(|call| call.sent).chain(evidence.pki.iter().map(|call| call.sent));
         calls.filter(|sent| from <= *sent && *sent <= ends).collect()
     }
 

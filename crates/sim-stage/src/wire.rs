@@ -398,7 +398,9 @@ pub(crate) fn refusal(code: u16, retry_after: Option<u16>) -> Response<ResponseB
     });
     let mut answer = Response::new(body_of(body.to_string()));
     *answer.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
-    answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    answer
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     set_retry_after(answer.headers_mut(), retry_after);
     answer
 }

@@ -10,7 +10,8 @@ use sim_stage::scenario::{Blow, Scenario, play};
 use sim_stage::soak::{Failure, examine, examine_all, threads};
 use sim_stage::sweeps::Course;
 
-const USAGE: &str = "usage: soak singles | pairs | seeds FROM COUNT | seed NUMBER | replay SCENARIO | invariants";
+const USAGE: &str =
+    "usage: soak singles | pairs | seeds FROM COUNT | seed NUMBER | replay SCENARIO | invariants";
 /// So many scenarios are played before the next line is printed.
 const BATCH: usize = 2_000;
 /// So many tries make a scenario that fails smaller.

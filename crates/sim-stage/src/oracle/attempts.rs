@@ -29,7 +29,9 @@ pub(super) fn i11(facts: &Facts<'_>, found: &mut Found) {
         by_order.entry((call.process.as_str(), csr)).or_default().push(call);
     }
     for ((process, csr), calls) in &by_order {
-        if let Some(at) = crowded(calls.iter().map(|call| call.sent), SignedDuration::from_hours(1), ORDERS_AN_HOUR) {
+        if let Some(at) =
+            crowded(calls.iter().map(|call| call.sent), SignedDuration::from_hours(1), ORDERS_AN_HOUR)
+        {
             found.add(*process, at, format!("more than {ORDERS_AN_HOUR} orders in an hour for CSR {csr}"));
         }
         for pair in calls.windows(2) {
@@ -62,16 +64,24 @@ fn early(facts: &Facts<'_>, first: &PkiCall, second: &PkiCall, found: &mut Found
             && *at <= second.sent
             && matches!(
                 op,
-                Op::EditIssuer | Op::DeleteIssuer | Op::RestoreIssuer | Op::Rotate | Op::DropCredential | Op::Reask(_)
-                    | Op::Skew(..) | Op::Suspend(_)
+                Op::EditIssuer
+                    | Op::DeleteIssuer
+                    | Op::RestoreIssuer
+                    | Op::Rotate
+                    | Op::DropCredential
+                    | Op::Reask(_)
+                    | Op::Skew(..)
+                    | Op::Suspend(_)
             )
     });
     let ready_changed = ["externalissuers", "externalclusterissuers"].into_iter().any(|plural| {
-        of_kind(facts.evidence, "external-issuer.io", plural).any(|change| first.sent <= change.at && change.at <= second.sent)
+        of_kind(facts.evidence, "external-issuer.io", plural)
+            .any(|change| first.sent <= change.at && change.at <= second.sent)
     });
     let calm = facts.evidence.calm.is_some_and(|calm| first.sent <= calm && calm <= second.sent);
     if second.sent < until && !changed && !ready_changed && !calm {
-        let evidence = format!("told at {answered} to come back in {seconds} s, came back at {}: {second}", second.sent);
+        let evidence =
+            format!("told at {answered} to come back in {seconds} s, came back at {}: {second}", second.sent);
         found.add(&second.process, second.sent, evidence);
     }
 }
@@ -106,15 +116,20 @@ pub(super) fn i18(facts: &Facts<'_>, found: &mut Found) {
     });
     for (process, at) in blows.chain(ops).filter(|(_, at)| *at < last_chance) {
         let until = plus(at, REOPENED);
-        let dead = facts.had_ended(&process, until) || facts.was_held(&process, until) || facts.was_held(&process, at);
+        let dead = facts.had_ended(&process, until)
+            || facts.was_held(&process, until)
+            || facts.was_held(&process, at);
         if dead || facts.evidence.calm.is_none_or(|calm| calm > until) {
             continue;
         }
         let watched = |call: &&ApiCall| {
-            call.process == process && call.plural() == "certificaterequests" && call.method == http::Method::GET
+            call.process == process
+                && call.plural() == "certificaterequests"
+                && call.method == http::Method::GET
         };
         let was_open = facts.evidence.calls.iter().filter(watched).any(|call| call.sent < at);
-        let again = facts.evidence.calls.iter().filter(watched).any(|call| at <= call.sent && call.sent <= until);
+        let again =
+            facts.evidence.calls.iter().filter(watched).any(|call| at <= call.sent && call.sent <= until);
         if was_open && !again {
             found.add(process, at, "its watch of requests ended, and it did not ask again");
         }
@@ -136,12 +151,20 @@ pub(super) fn i20(facts: &Facts<'_>, found: &mut Found) {
         .filter(|(_, op)| {
             matches!(
                 op,
-                Op::Renew | Op::EditCertificate | Op::RemakeCertificate | Op::DeleteSecret | Op::DeleteRequests
+                Op::Renew
+                    | Op::EditCertificate
+                    | Op::RemakeCertificate
+                    | Op::DeleteSecret
+                    | Op::DeleteRequests
             )
         })
         .count();
-    let made: Vec<Timestamp> =
-        facts.requests.values().filter(|history| history.path.contains("/web-")).map(|history| history.created).collect();
+    let made: Vec<Timestamp> = facts
+        .requests
+        .values()
+        .filter(|history| history.path.contains("/web-"))
+        .map(|history| history.created)
+        .collect();
     // Each thing that was asked for may be cut short once by another.
     if let Some(at) = crowded(made.into_iter(), SignedDuration::from_hours(1), RENEWALS_AN_HOUR + 2 * asked) {
         found.add("Certificate web", at, "it is renewed again and again");

@@ -54,8 +54,10 @@ pub(super) fn i13(facts: &Facts<'_>, found: &mut Found) {
         }
     }
     for change in &facts.evidence.changes {
-        let finalizers = change.new.as_deref().and_then(|new| new.pointer("/metadata/finalizers")?.as_array());
-        let ours = |finalizer: &Value| finalizer.as_str().is_some_and(|text| text.contains("external-issuer"));
+        let finalizers =
+            change.new.as_deref().and_then(|new| new.pointer("/metadata/finalizers")?.as_array());
+        let ours =
+            |finalizer: &Value| finalizer.as_str().is_some_and(|text| text.contains("external-issuer"));
         if finalizers.is_some_and(|all| all.iter().any(ours)) {
             found.add(&change.path, change.at, "a finalizer of ours holds it");
             return;
@@ -75,7 +77,11 @@ pub(super) fn i16(facts: &Facts<'_>, found: &mut Found) {
     });
     if quiet && !others {
         for restless in &facts.evidence.restless {
-            found.add(restless.as_str(), facts.end(), format!("it did not come to rest after an event was refused: {refused}"));
+            found.add(
+                restless.as_str(),
+                facts.end(),
+                format!("it did not come to rest after an event was refused: {refused}"),
+            );
         }
     }
 }

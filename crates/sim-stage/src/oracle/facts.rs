@@ -121,7 +121,10 @@ impl<'a> Facts<'a> {
     /// Whether a process was shown old news at that time, or soon before.
     pub(crate) fn was_held(&self, process: &str, at: Timestamp) -> bool {
         let soon = |until: Timestamp| until.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until);
-        self.evidence.held.iter().any(|(held, from, until)| held == process && *from <= at && at <= soon(*until))
+        self.evidence
+            .held
+            .iter()
+            .any(|(held, from, until)| held == process && *from <= at && at <= soon(*until))
     }
 
     /// Whether a process had ended by then.
@@ -136,7 +139,9 @@ impl<'a> Facts<'a> {
 
     /// The last state of every object of a kind that was ever written, by path; nothing for those that are gone.
     pub(crate) fn last(&self, group: &'a str, plural: &'a str) -> BTreeMap<&'a str, Option<&'a Arc<Value>>> {
-        of_kind(self.evidence, group, plural).map(|change| (change.path.as_str(), change.new.as_ref())).collect()
+        of_kind(self.evidence, group, plural)
+            .map(|change| (change.path.as_str(), change.new.as_ref()))
+            .collect()
     }
 }
 
@@ -172,7 +177,10 @@ pub(crate) fn of_kind<'a>(
     group: &'a str,
     plural: &'a str,
 ) -> impl Iterator<Item = &'a Change> {
-    evidence.changes.iter().filter(move |change| change.resource.group == group && change.resource.plural == plural)
+    evidence
+        .changes
+        .iter()
+        .filter(move |change| change.resource.group == group && change.resource.plural == plural)
 }
 
 /// Each issued certificate with its call: by the request's id if the answer held it, or else the first call for the
@@ -181,7 +189,8 @@ fn issued(evidence: &Evidence) -> Vec<(&Issued, Option<&PkiCall>)> {
     let mut taken: Vec<&PkiCall> = Vec::new();
     let mut all = Vec::new();
     for issued in &evidence.ledger {
-        let by_id = evidence.pki.iter().find(|call| call.request_id.as_deref() == Some(issued.request_id.as_str()));
+        let by_id =
+            evidence.pki.iter().find(|call| call.request_id.as_deref() == Some(issued.request_id.as_str()));
         let by_csr = || {
             evidence.pki.iter().find(|call| {
                 call.request_id.is_none()

@@ -21,7 +21,11 @@ pub(super) fn i7(facts: &Facts<'_>, found: &mut Found) {
             Some(until) if call.sent <= until => {}
             until => {
                 let last = until.map_or_else(|| "never".to_owned(), |until| until.to_string());
-                found.add(&call.process, call.sent, format!("ordered without the Lease, which was held until {last}: {call}"));
+                found.add(
+                    &call.process,
+                    call.sent,
+                    format!("ordered without the Lease, which was held until {last}: {call}"),
+                );
             }
         }
     }
@@ -46,17 +50,25 @@ pub(super) fn i19(facts: &Facts<'_>, found: &mut Found) {
     for process in &facts.evidence.processes {
         early(facts, process, found);
         let Some(told) = process.told else { continue };
-        if let Some((call, _)) = facts.orders().find(|(call, _)| call.process == process.name && call.sent > told) {
+        if let Some((call, _)) =
+            facts.orders().find(|(call, _)| call.process == process.name && call.sent > told)
+        {
             // An order that had begun may log in anew and be sent again.
             let soon = told.saturating_add(GRACE).unwrap_or(told);
             if call.sent > soon {
-                found.add(&process.name, call.sent, format!("told to stop at {told}, and ordered after that: {call}"));
+                found.add(
+                    &process.name,
+                    call.sent,
+                    format!("told to stop at {told}, and ordered after that: {call}"),
+                );
             }
         }
         let limit = told.saturating_add(GRACE).unwrap_or(told);
         match &process.ended {
             Some((ended, _)) if *ended <= limit || facts.evidence.happened.iter().any(is_suspended) => {}
-            Some((ended, how)) => found.add(&process.name, *ended, format!("told to stop at {told}, ended late: {how}")),
+            Some((ended, how)) => {
+                found.add(&process.name, *ended, format!("told to stop at {told}, ended late: {how}"))
+            }
             None => found.add(&process.name, told, "told to stop, and did not end"),
         }
     }
@@ -70,7 +82,10 @@ fn is_suspended(happened: &(Timestamp, crate::scenario::Op)) -> bool {
 fn early(facts: &Facts<'_>, process: &Process, found: &mut Found) {
     let listed = |plural: &str| {
         let first = facts.evidence.calls.iter().find(|call| {
-            call.process == process.name && call.plural() == plural && call.code == Some(200) && call.answered.is_some()
+            call.process == process.name
+                && call.plural() == plural
+                && call.code == Some(200)
+                && call.answered.is_some()
         });
         first.and_then(|call| call.answered)
     };
@@ -81,9 +96,10 @@ fn early(facts: &Facts<'_>, process: &Process, found: &mut Found) {
     if let Some((call, _)) = order.filter(|(call, _)| is_early(call.sent) || ordered_blindly(facts, call)) {
         found.add(&process.name, call.sent, format!("ordered before everything was listed: {call}"));
     }
-    let write = facts.evidence.calls.iter().find(|call| {
-        call.process == process.name && call.subresource() == "status" && is_early(call.sent)
-    });
+    let write =
+        facts.evidence.calls.iter().find(|call| {
+            call.process == process.name && call.subresource() == "status" && is_early(call.sent)
+        });
     if let Some(write) = write {
         found.add(&process.name, write.sent, format!("wrote before everything was listed: {write}"));
     }
@@ -92,7 +108,10 @@ fn early(facts: &Facts<'_>, process: &Process, found: &mut Found) {
 /// Whether the process had made no call of its own to check the issuer, as every process does before its first order.
 fn ordered_blindly(facts: &Facts<'_>, order: &PkiCall) -> bool {
     let checked = facts.evidence.pki.iter().any(|call| {
-        call.process == order.process && call.csr.is_none() && call.sent <= order.sent && call.answered.is_some()
+        call.process == order.process
+            && call.csr.is_none()
+            && call.sent <= order.sent
+            && call.answered.is_some()
     });
     !checked
 }

@@ -122,7 +122,9 @@ pub const INVARIANTS: [Invariant; 20] = [
     Invariant {
         name: "I8",
         sentence: "The Secret always holds a certificate and its key, and never an older one than before.",
-        elsewhere: Some("that it is always valid, through a month of outages: crates/sim-stage/tests/it/month.rs"),
+        elsewhere: Some(
+            "that it is always valid, through a month of outages: crates/sim-stage/tests/it/month.rs",
+        ),
         judge: end_state::i8,
     },
     Invariant {
@@ -176,7 +178,9 @@ pub const INVARIANTS: [Invariant; 20] = [
     Invariant {
         name: "I17",
         sentence: "The store ends as it would have ended without a crash.",
-        elsewhere: Some("the comparison needs a second run: crates/sim-stage/tests/it/sweep.rs compares each with one"),
+        elsewhere: Some(
+            "the comparison needs a second run: crates/sim-stage/tests/it/sweep.rs compares each with one",
+        ),
         judge: nothing,
     },
     Invariant {

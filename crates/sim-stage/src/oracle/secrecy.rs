@@ -19,7 +19,9 @@ pub(super) fn i12(facts: &Facts<'_>, found: &mut Found) {
         if let Some(key) = decoded(secret, "/data/tls.key") {
             canaries.push(text(secret, "/data/tls.key").to_owned());
             let pem = String::from_utf8_lossy(&key).into_owned();
-            canaries.extend(pem.lines().filter(|line| line.len() > 30 && !line.starts_with("---")).map(str::to_owned));
+            canaries.extend(
+                pem.lines().filter(|line| line.len() > 30 && !line.starts_with("---")).map(str::to_owned),
+            );
         }
     }
     canaries.retain(|canary| canary.len() > 8);
@@ -39,7 +41,11 @@ pub(super) fn i12(facts: &Facts<'_>, found: &mut Found) {
             _ => None,
         };
         if shown.is_some_and(|shown| holds(&shown)) {
-            found.add(format!("{} {}", resource.plural, change.path), change.at, "it holds a credential or a key");
+            found.add(
+                format!("{} {}", resource.plural, change.path),
+                change.at,
+                "it holds a credential or a key",
+            );
         }
     }
     if let Some(call) = evidence.calls.iter().find(|call| holds(&call.uri.to_string())) {
@@ -66,8 +72,16 @@ pub(super) fn i14(facts: &Facts<'_>, found: &mut Found) {
             _ => of_cluster || of_tenant.contains(&call.token),
         };
         if !fits {
-            let which = if of_cluster { "the cluster issuer's" } else { "one that is not, or no longer, its issuer's" };
-            found.add(&call.process, call.sent, format!("called the PKI with the wrong credential, {which}: {call}"));
+            let which = if of_cluster {
+                "the cluster issuer's"
+            } else {
+                "one that is not, or no longer, its issuer's"
+            };
+            found.add(
+                &call.process,
+                call.sent,
+                format!("called the PKI with the wrong credential, {which}: {call}"),
+            );
         }
     }
 }

@@ -21,12 +21,8 @@ pub(super) fn i1(facts: &Facts<'_>, found: &mut Found) {
             found.add(&history.path, *at, format!("more than one certificate was published: {evidence}"));
         }
     }
-    let published: Vec<String> = facts
-        .requests
-        .values()
-        .flat_map(History::published)
-        .map(|(_, leaf)| fingerprint(&leaf))
-        .collect();
+    let published: Vec<String> =
+        facts.requests.values().flat_map(History::published).map(|(_, leaf)| fingerprint(&leaf)).collect();
     for (issued, call) in &facts.issued {
         if published.contains(&issued.certificate_sha256) {
             continue;
@@ -37,7 +33,11 @@ pub(super) fn i1(facts: &Facts<'_>, found: &mut Found) {
         };
         if !is_explained(facts, issued, call) {
             let sent = call.sent;
-            found.add(issued.serial.as_str(), issued.issued_at, format!("an orphan without a reason: {call}, {sent}"));
+            found.add(
+                issued.serial.as_str(),
+                issued.issued_at,
+                format!("an orphan without a reason: {call}, {sent}"),
+            );
         }
     }
 }
@@ -49,7 +49,10 @@ fn is_explained(facts: &Facts<'_>, issued: &Issued, call: &PkiCall) -> bool {
         // The answer was lost on the way, or nobody was there any more to have it.
         return true;
     };
-    if facts.had_ended(process, facts.end()) && !told_to_stop_only(facts, process) && wrote_nothing(facts, call) {
+    if facts.had_ended(process, facts.end())
+        && !told_to_stop_only(facts, process)
+        && wrote_nothing(facts, call)
+    {
         return true;
     }
     if unlucky_pki(facts, issued.issued_at) {
@@ -133,7 +136,9 @@ fn problem(request: &Value) -> Option<String> {
     let Some(chain) = certificates(request, "/status/certificate") else {
         return Some("status.certificate cannot be read".to_owned());
     };
-    let Some(csr) = csr(request) else { return Some("a certificate for a CSR that cannot be read".to_owned()) };
+    let Some(csr) = csr(request) else {
+        return Some("a certificate for a CSR that cannot be read".to_owned());
+    };
     let [leaf, above @ ..] = chain.as_slice() else { return Some("status.certificate is empty".to_owned()) };
     if !leaf.has_key(csr.spki_der()) {
         return Some("the certificate is for another key than the CSR's".to_owned());
@@ -142,7 +147,8 @@ fn problem(request: &Value) -> Option<String> {
         names.sort_by_key(|name| format!("{name:?}"));
         names
     };
-    let (has, asked) = (sorted(leaf.subject_alt_names()), sorted(csr.subject_alt_names().unwrap_or_default()));
+    let (has, asked) =
+        (sorted(leaf.subject_alt_names()), sorted(csr.subject_alt_names().unwrap_or_default()));
     if has != asked {
         return Some(format!("the certificate is for {has:?}, the CSR asks for {asked:?}"));
     }
@@ -180,19 +186,28 @@ pub(super) fn i3(facts: &Facts<'_>, found: &mut Found) {
             let fits = |request: &Value| is_true(request, "Approved") && !is_true(request, "Denied");
             let now = history.at(call.sent);
             let before = || {
-                history.versions.iter().filter(|change| change.at <= call.sent).any(|change| {
-                    change.new.as_deref().is_some_and(fits)
-                })
+                history
+                    .versions
+                    .iter()
+                    .filter(|change| change.at <= call.sent)
+                    .any(|change| change.new.as_deref().is_some_and(fits))
             };
             // The order may have left before a write of the same instant.
             let just_now = || {
-                history.versions.iter().any(|change| change.at == call.sent && change.old.as_deref().is_some_and(fits))
+                history
+                    .versions
+                    .iter()
+                    .any(|change| change.at == call.sent && change.old.as_deref().is_some_and(fits))
             };
             now.is_some_and(fits) || just_now() || (history.at(call.sent).is_none() || held) && before()
         });
         if !allowed {
             let paths: Vec<&str> = facts.with_csr(csr).map(|history| history.path.as_str()).collect();
-            found.add(paths.join(" "), call.sent, format!("ordered without approval, or in spite of a denial: {call}"));
+            found.add(
+                paths.join(" "),
+                call.sent,
+                format!("ordered without approval, or in spite of a denial: {call}"),
+            );
         }
     }
 }
@@ -200,7 +215,8 @@ pub(super) fn i3(facts: &Facts<'_>, found: &mut Found) {
 /// No order for what is finished, and no certificate on two requests or on one made later.
 pub(super) fn i5(facts: &Facts<'_>, found: &mut Found) {
     for (call, csr) in facts.orders() {
-        let all: Vec<&History<'_>> = facts.with_csr(csr).filter(|history| history.created <= call.sent).collect();
+        let all: Vec<&History<'_>> =
+            facts.with_csr(csr).filter(|history| history.created <= call.sent).collect();
         let over = |history: &&History<'_>| {
             let finished = history
                 .versions
@@ -226,7 +242,11 @@ pub(super) fn i5(facts: &Facts<'_>, found: &mut Found) {
             if let Some((_, Some(call))) = call
                 && call.sent < history.created
             {
-                found.add(&history.path, at, format!("the certificate was ordered before the request was made: {call}"));
+                found.add(
+                    &history.path,
+                    at,
+                    format!("the certificate was ordered before the request was made: {call}"),
+                );
             }
             seen.push((leaf, &history.path, &history.uid));
         }

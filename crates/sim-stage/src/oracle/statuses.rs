@@ -14,7 +14,11 @@ pub(super) fn i4(facts: &Facts<'_>, found: &mut Found) {
             let Some(new) = change.new.as_deref() else { continue };
             let failed = matches!(reason(new), "Failed" | "Denied");
             if failed != new.pointer("/status/failureTime").is_some() {
-                found.add(&history.path, change.at, format!("failureTime does not fit the reason {}", reason(new)));
+                found.add(
+                    &history.path,
+                    change.at,
+                    format!("failureTime does not fit the reason {}", reason(new)),
+                );
             }
             let Some(old) = change.old.as_deref().filter(|old| is_finished(old)) else { continue };
             if ours(old) != ours(new) {
@@ -44,7 +48,11 @@ pub(super) fn i6(facts: &Facts<'_>, found: &mut Found) {
         }
         let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
         if text(&body, "/metadata/resourceVersion").is_empty() {
-            found.add(call.uri.path(), call.sent, format!("a write of a status without a resourceVersion: {call}"));
+            found.add(
+                call.uri.path(),
+                call.sent,
+                format!("a write of a status without a resourceVersion: {call}"),
+            );
         }
     }
 }
@@ -65,7 +73,11 @@ pub(super) fn i10(facts: &Facts<'_>, found: &mut Found) {
                 .map(|(call, _)| call.to_string())
                 .collect();
             let said = said.unwrap_or_default();
-            found.add(&history.path, failed.at, format!("failed without a reason: {said}; {}", calls.join("; ")));
+            found.add(
+                &history.path,
+                failed.at,
+                format!("failed without a reason: {said}; {}", calls.join("; ")),
+            );
         }
     }
 }

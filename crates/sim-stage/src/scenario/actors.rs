@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use bytes::Bytes;
 use ca::{GeneralName, KeyAlgorithm, SigningKey};
-use external_issuer::signer::http::Transport as _;
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -61,7 +60,8 @@ impl Admin {
 
     async fn call(&self, method: Method, path: &str, content_type: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let request = Request::builder().method(method).uri(path).header("Content-Type", content_type).body(body);
+        let request =
+            Request::builder().method(method).uri(path).header("Content-Type", content_type).body(body);
         let Ok(request) = request else { return (0, Value::Null) };
         let Ok(answer) = self.server.serve(request, Peer("admin".into()), &Identity::admin()).await else {
             return (0, Value::Null);
@@ -98,9 +98,11 @@ impl Admin {
 
     /// Sets a condition of a request by a manager of its own.
     pub(super) async fn condition(&self, request: &Value, type_: &str) {
-        let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |pointer: &str| request.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let manager = type_.replace('/', "-").to_lowercase();
-        let path = format!("{}/status?fieldManager={manager}&force=true", request_path(&text("/metadata/name")));
+        let path =
+            format!("{}/status?fieldManager={manager}&force=true", request_path(&text("/metadata/name")));
         let body = json!({
             "apiVersion": "cert-manager.io/v1", "kind": "CertificateRequest",
             "metadata": {"name": text("/metadata/name"), "namespace": NAMESPACE, "uid": text("/metadata/uid")},
@@ -151,8 +153,7 @@ impl Admin {
             "message": "Certificate re-issuance manually triggered", "lastTransitionTime": self.time(),
             "observedGeneration": certificate.pointer("/metadata/generation").cloned().unwrap_or_default(),
         });
-        let Some(conditions) =
-            certificate.pointer_mut("/status/conditions").and_then(Value::as_array_mut)
+        let Some(conditions) = certificate.pointer_mut("/status/conditions").and_then(Value::as_array_mut)
         else {
             return;
         };
@@ -222,7 +223,8 @@ impl Admin {
     /// Issuer and credential are there, as they should be.
     pub(super) async fn restore(&self) -> anyhow::Result<()> {
         if self.get(&issuer_path("company-pki")).await.is_none() {
-            let issuer: Value = serde_saphyr::from_str(template::issuer()).context("the issuer's manifest")?;
+            let issuer: Value =
+                serde_saphyr::from_str(template::issuer()).context("the issuer's manifest")?;
             self.post(&issuer_path(""), issuer).await;
         }
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -344,7 +346,8 @@ pub(super) fn restless(server: &Server) -> Vec<String> {
             && !failed
             && !requests_of_certificate.iter().any(any_unused)
         {
-            restless.push(format!("Certificate {path} is not Ready: {}", certificate["status"]["conditions"]));
+            restless
+                .push(format!("Certificate {path} is not Ready: {}", certificate["status"]["conditions"]));
         }
     }
     for (path, issuer) in list("external-issuer.io", "externalissuers")

@@ -69,7 +69,9 @@ impl Approver {
 /// All requests for our issuers.
 pub(super) fn requests(server: &Server) -> Vec<Arc<Value>> {
     let resource = GroupResource::new("cert-manager.io", "certificaterequests");
-    server.with(|cluster, _| cluster.store().list(&resource, "").map(|(_, object)| Arc::clone(object)).collect())
+    server.with(|cluster, _| {
+        cluster.store().list(&resource, "").map(|(_, object)| Arc::clone(object)).collect()
+    })
 }
 
 /// Whether a condition is `True`.

@@ -58,7 +58,9 @@ impl CutKind {
             Self::End => Cut::End,
             Self::Expired => Cut::Expired,
             Self::Garbage => Cut::Garbage(Bytes::from_static(b"\x7f<html>502 Bad Gateway</html>\n")),
-            Self::HalfLine => Cut::Garbage(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":{\"apiVersi")),
+            Self::HalfLine => {
+                Cut::Garbage(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":{\"apiVersi"))
+            }
         }
     }
 }

@@ -9,13 +9,13 @@ use sim_kube::client::{Clock, Server};
 use sim_kube::fault::Peer;
 use sim_kube::{Cluster, Identity};
 
+use super::Scenario;
 use super::actors::{Admin, restless};
 use super::approver::{Approver, Policy};
 use super::op::{Op, Replica};
 use super::pki_fault::PkiFault;
 use super::replica::{Command, Maker, Running};
 use super::weather::Weather;
-use super::Scenario;
 use crate::CERT_MANAGER;
 use crate::log::Log;
 use crate::mutant::{Broken, Mutant};
@@ -60,7 +60,8 @@ async fn perform(scenario: &Scenario, cluster: Cluster, broken: Option<Broken>) 
     stage.admin.introduce(CLUSTER_TOKEN).await;
     let everybody = stage.everybody();
     // What is to strike the first requests has to be there before them.
-    let at_first = scenario.ops.iter().take_while(|(wait, op)| *wait == 0 && matches!(op, Op::Strike(..))).count();
+    let at_first =
+        scenario.ops.iter().take_while(|(wait, op)| *wait == 0 && matches!(op, Op::Strike(..))).count();
     let (at_first, later) = scenario.ops.split_at_checked(at_first).unwrap_or_default();
     for (_, op) in at_first {
         stage.maker.record.lock().happened.push((clock.now(), *op));
@@ -171,7 +172,12 @@ impl Stage {
         let process = |replica: Replica| {
             let evidence = record.lock();
             let of_replica = |name: &str| name.starts_with(&replica.to_string());
-            evidence.processes.iter().rev().find(|process| of_replica(&process.name)).map(|process| process.name.clone())
+            evidence
+                .processes
+                .iter()
+                .rev()
+                .find(|process| of_replica(&process.name))
+                .map(|process| process.name.clone())
         };
         match op {
             Op::Strike(replica, nth, blow) => weather.arm(replica, nth, blow),

@@ -94,7 +94,8 @@ impl Weather {
         let inner = self.lock();
         let now = Instant::now();
         let partitions = inner.partitions.iter().filter(|(whose, _)| *whose == replica);
-        let held = partitions.map(|(_, until)| until.saturating_duration_since(now)).max().unwrap_or_default();
+        let held =
+            partitions.map(|(_, until)| until.saturating_duration_since(now)).max().unwrap_or_default();
         held + inner.latency
     }
 
@@ -136,9 +137,8 @@ impl Weather {
     /// Shows a process nothing newer for so long.
     pub(crate) fn freeze(&self, server: &Server, process: &str, seconds: u16, record: &Record) {
         let until = end(seconds);
-        let guard = server.with(|cluster, _| {
-            cluster.faults().freeze(Peer(process.into()), cluster.store().revision())
-        });
+        let guard = server
+            .with(|cluster, _| cluster.faults().freeze(Peer(process.into()), cluster.store().revision()));
         let now = server.clock().now();
         let length = jiff::SignedDuration::from_secs(i64::from(seconds));
         let over = now.saturating_add(length).unwrap_or(now);
@@ -154,7 +154,8 @@ impl Weather {
     fn thaw(&self, now: Instant) {
         let gone: Vec<(Instant, Guard)> = {
             let mut inner = self.lock();
-            let (gone, stay) = std::mem::take(&mut inner.frozen).into_iter().partition(|(until, _)| *until <= now);
+            let (gone, stay) =
+                std::mem::take(&mut inner.frozen).into_iter().partition(|(until, _)| *until <= now);
             inner.frozen = stay;
             gone
         };
