@@ -27,7 +27,7 @@ use crate::mutant::Mutant;
 use crate::pki::Pki;
 use crate::record::{ApiCall, PkiCall, Record};
 use crate::scenario::weather::Weather;
-use crate::scenario::{Blow, Replica};
+use crate::scenario::{Blow, PkiFault, Replica};
 
 /// The client library asks again so often when it is told 429, 503 or 504 (kube's default policy for a client that
 /// comes from a configuration).
@@ -311,6 +311,14 @@ impl Wire {
     ) -> Result<Response<Bytes>, io::ErrorKind> {
         let inner = &self.0;
         inner.record.with_pki_call(place, |call| call.arrived = Some(self.now()));
+        if inner.weather.garbles() == Some(PkiFault::EchoesToken) {
+            let token = request.headers().get("X-Vault-Token").and_then(|value| value.to_str().ok());
+            let body = json!({"errors": [format!("bad token {}", token.unwrap_or_default())]}).to_string();
+            inner.record.with_pki_call(place, |call| call.status = Some(400));
+            let mut answer = Response::new(Bytes::from(body));
+            *answer.status_mut() = StatusCode::BAD_REQUEST;
+            return Ok(answer);
+        }
         let answer = inner.pki.transport().send(request).await?;
         let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         inner.record.with_pki_call(place, |call| {

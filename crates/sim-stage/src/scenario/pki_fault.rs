@@ -18,6 +18,8 @@ pub enum PkiFault {
     Garbage,
     /// The leaf is the first that this PKI ever issued, whoever asks.
     SomebodyElses,
+    /// 400, and the answer holds the token that it was asked with.
+    EchoesToken,
 }
 
 macro_rules! mock {
@@ -67,8 +69,6 @@ mock! {
     Sealed = "sealed": Fault::new("sealed");
     /// 400: a policy says no to this request, for ever.
     Refuses = "refuses": status(400).with("body", r#"{"errors":["common name not allowed by this role"]}"#);
-    /// 400, and the answer holds the token.
-    EchoesToken = "echoes-token": status(400).with("body", format!(r#"{{"errors":["bad token {}"]}}"#, crate::TOKEN));
     /// 403.
     Forbids = "forbids": status(403).with("body", r#"{"errors":["permission denied"]}"#);
     /// 429 with `Retry-After`.
@@ -100,7 +100,8 @@ mock! {
 }
 
 impl PkiFault {
-    const OWN: [Self; 4] = [Self::TruncatedPem, Self::Der, Self::Garbage, Self::SomebodyElses];
+    const OWN: [Self; 5] =
+        [Self::TruncatedPem, Self::Der, Self::Garbage, Self::SomebodyElses, Self::EchoesToken];
 
     /// All of them.
     #[must_use]
@@ -123,9 +124,8 @@ impl PkiFault {
                     | Mock::UnrelatedCa
                     | Mock::ExpiredCa
                     | Mock::Refuses
-                    | Mock::EchoesToken
             ),
-            Self::TruncatedPem | Self::Der | Self::Garbage | Self::SomebodyElses => true,
+            Self::TruncatedPem | Self::Der | Self::Garbage | Self::SomebodyElses | Self::EchoesToken => true,
         }
     }
 }
@@ -138,6 +138,7 @@ impl fmt::Display for PkiFault {
             Self::Der => "der",
             Self::Garbage => "garbage",
             Self::SomebodyElses => "somebody-elses",
+            Self::EchoesToken => "echoes-token",
         })
     }
 }

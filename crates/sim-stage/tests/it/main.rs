@@ -8,6 +8,8 @@
 )]
 
 mod common;
+mod faults;
 mod flow;
 mod month;
+mod mutants;
 mod sweep;
