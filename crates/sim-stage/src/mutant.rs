@@ -235,7 +235,8 @@ impl Mutant {
                 send(request.clone()).await?;
             }
             Broken::LogsTheToken => {
-                tracing::info!(target: "external_issuer", headers = ?request.headers().get("X-Vault-Token"), "calling");
+                let token = request.headers().get("X-Vault-Token").and_then(|token| token.to_str().ok());
+                tracing::info!(target: "external_issuer", token, "calling");
             }
             Broken::KeepsTheOldCredential => {
                 if let Some(token) = request.headers_mut().get_mut("X-Vault-Token") {

@@ -155,8 +155,8 @@ impl Wire {
             Some(Blow::CrashBefore) => return self.die().await,
             Some(Blow::Lost) => return Err(reset()),
             Some(Blow::Silent) => return pending().await,
-            Some(Blow::Status(code)) => return Ok(self.refuse(place, code, None)),
-            Some(Blow::Busy(seconds)) => return Ok(self.refuse(place, 429, Some(seconds))),
+            Some(Blow::Status(code)) => return self.refuse(place, code, None).await,
+            Some(Blow::Busy(seconds)) => return self.refuse(place, 429, Some(seconds)).await,
             Some(Blow::Slow(milliseconds)) => lag += Duration::from_millis(u64::from(milliseconds)),
             _ => self.shake(blow),
         }
@@ -177,10 +177,7 @@ impl Wire {
         };
         self.way_back(blow).await?;
         inner.record.with_call(place, |call| call.answered = Some(self.now()));
-        match &inner.mutant {
-            Some(mutant) => mutant.api_answer(&inner.process, place, &inner.record, answer).await,
-            None => Ok(answer),
-        }
+        self.seen(place, answer).await
     }
 
     async fn arrive(
@@ -234,13 +231,26 @@ impl Wire {
         if self.0.dead.load(Ordering::SeqCst) { pending().await } else { Ok(()) }
     }
 
-    fn refuse(&self, place: usize, code: u16, retry_after: Option<u16>) -> Response<ResponseBody> {
+    async fn refuse(
+        &self,
+        place: usize,
+        code: u16,
+        retry_after: Option<u16>,
+    ) -> io::Result<Response<ResponseBody>> {
         let now = self.now();
         self.0.record.with_call(place, |call| {
             call.code = Some(code);
             call.answered = Some(now);
         });
-        refusal(code, retry_after)
+        self.seen(place, refusal(code, retry_after)).await
+    }
+
+    /// An answer as the process sees it.
+    async fn seen(&self, place: usize, answer: Response<ResponseBody>) -> io::Result<Response<ResponseBody>> {
+        match &self.0.mutant {
+            Some(mutant) => mutant.api_answer(&self.0.process, place, &self.0.record, answer).await,
+            None => Ok(answer),
+        }
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) fn i18(facts: &Facts<'_>, found: &mut Found) {
         let dead = facts.had_ended(&process, until)
             || facts.was_held(&process, until)
             || facts.was_held(&process, at);
-        if dead || facts.evidence.calm.is_none_or(|calm| calm > until) {
+        if dead {
             continue;
         }
         let watched = |call: &&ApiCall| {

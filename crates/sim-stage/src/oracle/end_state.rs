@@ -73,7 +73,10 @@ pub(super) fn i16(facts: &Facts<'_>, found: &mut Found) {
     let Some(refused) = refused else { return };
     let others = facts.evidence.calls.iter().any(|call| matches!(call.blow, Some(blow) if !is_refusal(blow)));
     let quiet = facts.evidence.happened.iter().all(|(_, op)| {
-        matches!(op, Op::NoEvents(_) | Op::Renew | Op::Ask(_) | Op::Strike(..) | Op::EditCertificate)
+        matches!(
+            op,
+            Op::NoEvents(_) | Op::Renew | Op::Approve | Op::Ask(_) | Op::Strike(..) | Op::EditCertificate
+        )
     });
     if quiet && !others {
         for restless in &facts.evidence.restless {

@@ -107,11 +107,8 @@ fn early(facts: &Facts<'_>, process: &Process, found: &mut Found) {
 
 /// Whether the process had made no call of its own to check the issuer, as every process does before its first order.
 fn ordered_blindly(facts: &Facts<'_>, order: &PkiCall) -> bool {
-    let checked = facts.evidence.pki.iter().any(|call| {
-        call.process == order.process
-            && call.csr.is_none()
-            && call.sent <= order.sent
-            && call.answered.is_some()
-    });
-    !checked
+    let before = facts.evidence.pki.iter().take_while(|call| !std::ptr::eq(*call, order));
+    !before
+        .into_iter()
+        .any(|call| call.process == order.process && call.csr.is_none() && call.answered.is_some())
 }

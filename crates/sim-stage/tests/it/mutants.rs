@@ -20,7 +20,7 @@ fn shows(broken: Broken) -> &'static str {
         Broken::SignsTheFinished | Broken::ActsTooEarly => "seed=1 | +20000 restart a | +60000 approve",
         Broken::SkipsTheLease => "seed=1 replicas=2 | +20000 ask 0 | +60000 approve",
         Broken::ForgetsWhatWasThere => {
-            "seed=1 | +10000 ignore | +1000 ask 0 | +1000 crash a | +60000 approve"
+            "seed=1 | +10000 pki unavailable 30 | +1000 ask 0 | +5000 crash a | +60000 approve"
         }
         Broken::GivesUpAtOnce => "seed=1 | +10000 pki unavailable 20 | +100 renew | +60000 approve",
         Broken::SwallowsRetryAfter => "seed=1 | +10000 pki busy 20 | +100 renew | +200000 approve",
