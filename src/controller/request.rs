@@ -15,7 +15,7 @@ use super::status::{StatusWriter, WriteError};
 use super::store::RequestKey;
 use crate::api::certificate_request::APPROVED;
 use crate::api::{CertificateRequest, IssuerKey};
-use crate::decide::{Action, Next, Notice, StatusPatch, Step, decide};
+use crate::decide::{Action, Next, Notice, Pause, StatusPatch, Step, decide};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::signer::{Outcome, Signer};
@@ -189,14 +189,14 @@ impl RequestReconciler {
                 self.metrics.retry(issuer);
                 self.remember(key, request, |memory| {
                     memory.failures = memory.failures.saturating_add(1);
-                    memory.not_before = Some(at);
+                    memory.pause = Some(Pause { since: now, until: at });
                 });
                 self.queue.after(key.clone(), wait(now, at));
             }
             Next::Poll(at) => {
                 self.remember(key, request, |memory| {
                     memory.failures = 0;
-                    memory.not_before = Some(at);
+                    memory.pause = Some(Pause { since: now, until: at });
                 });
                 self.queue.after(key.clone(), wait(now, at));
             }

@@ -208,7 +208,7 @@ impl Requests {
             .iter_mut()
             .filter(|(key, entry)| of_issuer(key, entry))
             .map(|(key, entry)| {
-                entry.memory.not_before = None;
+                entry.memory.pause = None;
                 key.clone()
             })
             .collect()

@@ -23,4 +23,4 @@ mod tests;
 pub use conclude::{Conclusion, Next, conclude};
 pub use patch::{Notice, StatusPatch};
 pub use request::{Action, Ignored, Step, decide};
-pub use snapshot::{IssuerView, Memory, RequestSnapshot, Terms};
+pub use snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};

@@ -14,7 +14,7 @@ use x509::{Certificate, Csr, Usages};
 use super::conclude::{Conclusion, Next, conclude};
 use super::patch::{Notice, RETRYING, SUBMITTED, StatusPatch, reason, retrying_since};
 use super::request::{Action, Ignored, Step, decide, is_finished};
-use super::snapshot::{IssuerView, Memory, RequestSnapshot, Terms};
+use super::snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};
 use crate::api::certificate_request::{APPROVED, DENIED, INVALID_REQUEST, READY};
 use crate::api::conditions::{Condition, ConditionStatus};
 use crate::api::{CertificateRequest, IssuerReference};
@@ -203,10 +203,11 @@ fn ready() -> IssuerView {
 }
 
 fn memory() -> impl Strategy<Value = Memory> {
-    (0_u32..40, proptest::option::of(time()), proptest::option::of(time()), any::<bool>()).prop_map(
-        |(failures, not_before, first_seen, approval_reported)| Memory {
+    let pause = proptest::option::of((time(), time()).prop_map(|(since, until)| Pause { since, until }));
+    (0_u32..40, pause, proptest::option::of(time()), any::<bool>()).prop_map(
+        |(failures, pause, first_seen, approval_reported)| Memory {
             failures,
-            not_before,
+            pause,
             first_seen,
             approval_reported,
         },

@@ -354,6 +354,7 @@ impl Mutant {
         let now = self.server.clock().now();
         let identity = sim_kube::Identity::service_account(crate::SYSTEM, "external-issuer-controller");
         let place = record.call(crate::record::ApiCall {
+            number: record.number(),
             process: process.to_owned(),
             sent: now,
             arrived: Some(now),

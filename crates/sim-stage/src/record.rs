@@ -5,6 +5,7 @@
 //! - when processes began and ended, what was done to the cluster and when, and the log.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct Evidence {
 /// A request to the API server.
 #[derive(Clone, Debug)]
 pub struct ApiCall {
+    /// Its place in the order of everything that was sent and answered.
+    pub number: u64,
     /// Which process sent it.
     pub process: String,
     /// When it left.
@@ -76,6 +79,8 @@ pub struct ApiCall {
 /// A request to the PKI.
 #[derive(Clone, Debug)]
 pub struct PkiCall {
+    /// Its place in the order of everything that was sent and answered.
+    pub number: u64,
     /// Which process sent it.
     pub process: String,
     /// When it left.
@@ -98,6 +103,8 @@ pub struct PkiCall {
     pub request_id: Option<String>,
     /// When the process had the answer.
     pub answered: Option<Timestamp>,
+    /// The answer's place in the order of everything.
+    pub answer_number: Option<u64>,
     /// When the process no longer waited, with or without an answer.
     pub ended: Option<Timestamp>,
 }
@@ -178,11 +185,16 @@ impl fmt::Display for PkiCall {
 
 /// Where a run is recorded; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Record(Arc<Mutex<Evidence>>);
+pub(crate) struct Record(Arc<Mutex<Evidence>>, Arc<AtomicU64>);
 
 impl Record {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Evidence> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next place in the order of everything.
+    pub(crate) fn number(&self) -> u64 {
+        self.1.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Begins the record of a call; gives its place.

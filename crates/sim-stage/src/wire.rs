@@ -138,6 +138,7 @@ impl Wire {
         let refused = (is_event && inner.weather.refuses_events()).then_some(Blow::Status(403));
         let blow = blow.or(refused);
         let place = inner.record.call(ApiCall {
+            number: inner.record.number(),
             process: inner.process.clone(),
             sent: self.now(),
             arrived: None,
@@ -275,6 +276,7 @@ impl Wire {
         let blow = inner.weather.strike(inner.replica);
         let token = request.headers().get("X-Vault-Token").and_then(|value| value.to_str().ok());
         let place = inner.record.pki_call(PkiCall {
+            number: inner.record.number(),
             process: inner.process.clone(),
             sent: self.now(),
             arrived: None,
@@ -286,6 +288,7 @@ impl Wire {
             retry_after: None,
             request_id: None,
             answered: None,
+            answer_number: None,
             ended: None,
         });
         let _waiting = Waiting { wire: self.clone(), place };
@@ -310,7 +313,11 @@ impl Wire {
         };
         let answer = tokio::spawn(carried).await.map_err(|_| io::ErrorKind::BrokenPipe)??;
         self.way_back(blow).await.map_err(|error| error.kind())?;
-        inner.record.with_pki_call(place, |call| call.answered = Some(self.now()));
+        let (now, number) = (self.now(), inner.record.number());
+        inner.record.with_pki_call(place, |call| {
+            call.answered = Some(now);
+            call.answer_number = Some(number);
+        });
         Ok(answer)
     }
 

@@ -89,7 +89,7 @@ fn wrote_nothing(facts: &Facts<'_>, call: &PkiCall) -> bool {
             let path = format!("{}/{}", what.namespace, what.name);
             names.contains(&path.as_str())
         });
-        write.process == call.process && write.writes() && ours && Some(write.sent) >= call.answered
+        write.process == call.process && write.writes() && ours && Some(write.number) >= call.answer_number
     });
     !wrote
 }

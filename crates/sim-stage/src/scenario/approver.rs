@@ -37,8 +37,10 @@ impl Approver {
     /// Decides about what comes, for ever.
     pub(super) async fn run(self) {
         loop {
+            self.server.changed().await;
+            // Not at once: what is seen in between is a request that nobody has decided about.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             self.decide().await;
-            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         }
     }
 
