@@ -179,7 +179,7 @@ pub const INVARIANTS: [Invariant; 20] = [
         name: "I17",
         sentence: "The store ends as it would have ended without a crash.",
         elsewhere: Some(
-            "the comparison needs a second run: crates/sim-stage/tests/it/sweep.rs compares each with one",
+            "the comparison needs a second run: crates/sim-stage/tests/it/faults.rs compares each with one",
         ),
         judge: nothing,
     },

@@ -12,4 +12,4 @@ mod faults;
 mod flow;
 mod month;
 mod mutants;
-mod sweep;
+mod told;
