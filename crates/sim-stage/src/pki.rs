@@ -71,7 +71,9 @@ impl Pki {
     /// Removes the faults that were noted.
     pub(crate) fn uninstall_all(&self) {
         let installed = std::mem::take(&mut *self.installed.lock().unwrap_or_else(PoisonError::into_inner));
-        installed.into_iter().for_each(|id| self.mock.uninstall(id));
+        for id in installed {
+            self.mock.uninstall(id);
+        }
     }
 
     /// An answer of this PKI, spoiled in a way that mock-pki does not know.

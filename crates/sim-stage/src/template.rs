@@ -1,6 +1,6 @@
 //! A cluster on which everything is installed, made once in a process: what scenarios begin with.
 //!
-//! Two tenants, `shop` and `other`, each with an ExternalIssuer and its settings, and an ExternalClusterIssuer. Every
+//! Two tenants, `shop` and `other`, each with an `ExternalIssuer` and its settings, and an `ExternalClusterIssuer`. Every
 //! credential but that of `shop` is one that the PKI does not know in that place: who uses it has read what is not
 //! theirs.
 

@@ -118,7 +118,9 @@ fn examined(scenarios: &[Scenario]) -> usize {
         let begun = Instant::now();
         let failures = examine_all(batch, threads());
         rate(batch.len(), begun);
-        failures.iter().for_each(|failure| say(&failure.to_string()));
+        for failure in &failures {
+            say(&failure.to_string());
+        }
         failed += failures.len();
     }
     failed
@@ -144,9 +146,13 @@ fn replay(scenario: &Scenario) -> anyhow::Result<usize> {
     }
     lines.extend(evidence.calm.map(|calm| (calm, "-- all is well from here on".to_owned())));
     lines.sort_by_key(|(at, _)| *at);
-    lines.iter().for_each(|(at, line)| say(&format!("{} {line}", at.strftime("%H:%M:%S%.3f"))));
+    for (at, line) in &lines {
+        say(&format!("{} {line}", at.strftime("%H:%M:%S%.3f")));
+    }
     say(&evidence.log);
     let violations = oracle::judge(&evidence);
-    violations.iter().for_each(|violation| say(&violation.to_string()));
+    for violation in &violations {
+        say(&violation.to_string());
+    }
     Ok(violations.len().min(1))
 }

@@ -67,7 +67,7 @@ pub(super) fn i19(facts: &Facts<'_>, found: &mut Found) {
         match &process.ended {
             Some((ended, _)) if *ended <= limit || facts.evidence.happened.iter().any(is_suspended) => {}
             Some((ended, how)) => {
-                found.add(&process.name, *ended, format!("told to stop at {told}, ended late: {how}"))
+                found.add(&process.name, *ended, format!("told to stop at {told}, ended late: {how}"));
             }
             None => found.add(&process.name, told, "told to stop, and did not end"),
         }

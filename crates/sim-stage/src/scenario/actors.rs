@@ -179,13 +179,12 @@ impl Admin {
     pub(super) async fn ask(&self, which: u8) -> anyhow::Result<()> {
         let csr = {
             let mut csrs = self.csrs.lock().unwrap_or_else(PoisonError::into_inner);
-            match csrs.get(&which) {
-                Some(csr) => csr.clone(),
-                None => {
-                    let csr = csr(which)?;
-                    csrs.insert(which, csr.clone());
-                    csr
-                }
+            if let Some(csr) = csrs.get(&which) {
+                csr.clone()
+            } else {
+                let csr = csr(which)?;
+                csrs.insert(which, csr.clone());
+                csr
             }
         };
         let (kind, name) = if which.is_multiple_of(2) {
@@ -346,8 +345,9 @@ pub(super) fn restless(server: &Server) -> Vec<String> {
             && !failed
             && !requests_of_certificate.iter().any(any_unused)
         {
-            restless
-                .push(format!("Certificate {path} is not Ready: {}", certificate["status"]["conditions"]));
+            let conditions =
+                certificate.pointer("/status/conditions").map(ToString::to_string).unwrap_or_default();
+            restless.push(format!("Certificate {path} is not Ready: {conditions}"));
         }
     }
     for (path, issuer) in list("external-issuer.io", "externalissuers")

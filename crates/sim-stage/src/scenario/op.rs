@@ -152,9 +152,6 @@ impl FromStr for Op {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        fn read<T: FromStr>(word: &str) -> Result<T, String> {
-            word.parse().map_err(|_| format!("{word:?} is not what belongs here"))
-        }
         Ok(match words.as_slice() {
             ["strike", replica, nth, blow] => Self::Strike(read(replica)?, read(nth)?, read(blow)?),
             ["crash", replica] => Self::Crash(read(replica)?),
@@ -192,4 +189,8 @@ impl FromStr for Op {
             _ => return Err(format!("{text:?} is nothing that can happen")),
         })
     }
+}
+
+fn read<T: FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("{word:?} is not what belongs here"))
 }

@@ -161,7 +161,6 @@ impl Stage {
         self.maker.record.lock().changes.extend(changes);
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table")]
     async fn happen(&self, op: Op, running: &[Running]) -> anyhow::Result<()> {
         let Maker { server, pki, weather, record, .. } = &self.maker;
         let tell = |replica: Replica, command: Command| {
