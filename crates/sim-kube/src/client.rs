@@ -7,7 +7,7 @@ use kube::client::Body;
 
 use crate::Identity;
 use crate::fault::Peer;
-pub use crate::server::{Clock, Server};
+pub use crate::server::{Answered, Clock, Server};
 
 impl Server {
     /// A client that acts as `identity`.

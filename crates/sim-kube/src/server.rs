@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::fault::{Effect, Peer};
-use crate::{Answer, Cluster, Failure, Identity, WatchId};
+use crate::{Answer, Call, Cluster, Failure, Identity, WatchId};
 
 /// The longest that is slept at once: tokio's clock cannot count to the end of time.
 const LONGEST_SLEEP: Duration = Duration::from_hours(24);
@@ -61,11 +61,34 @@ pub struct Server {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+/// A request that was answered, as an audit log tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Which client made it.
+    pub peer: &'a Peer,
+    /// Who made it.
+    pub user: &'a Identity,
+    /// What it asked for; nothing for documents and health checks.
+    pub call: Option<&'a Call>,
+    /// The path and the query.
+    pub uri: &'a Uri,
+    /// The answer's status; of a watch, when it begins.
+    pub code: StatusCode,
+}
+
+type Ear = Box<dyn Fn(&Answered<'_>) + Send + Sync>;
+
 struct Shared {
     cluster: Mutex<Cluster>,
     clock: Clock,
     changed: watch::Sender<()>,
+    ears: Mutex<Vec<Ear>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -76,7 +99,12 @@ impl Server {
         let faults = cluster.faults().clone();
         let (changed, _) = watch::channel(());
         let server = Self {
-            shared: Arc::new(Shared { cluster: Mutex::new(cluster), clock, changed: changed.clone() }),
+            shared: Arc::new(Shared {
+                cluster: Mutex::new(cluster),
+                clock,
+                changed: changed.clone(),
+                ears: Mutex::default(),
+            }),
         };
         faults.on_change(move || {
             changed.send_replace(());
@@ -94,6 +122,12 @@ impl Server {
     /// Looks at the cluster or changes it behind the API's back, and wakes whoever waits for changes.
     pub fn with<T>(&self, act: impl FnOnce(&mut Cluster, Timestamp) -> T) -> T {
         self.shared.with(act)
+    }
+
+    /// From now on `hear` is told of every request that is answered, after it was carried out and before anybody sees
+    /// its effect or its answer. The cluster is locked meanwhile: `hear` must not look at it.
+    pub fn on_answer(&self, hear: impl Fn(&Answered<'_>) + Send + Sync + 'static) {
+        self.shared.ears.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(hear));
     }
 
     /// Who sends a request, by its headers and by the certificate of its connection.
@@ -135,6 +169,17 @@ impl Shared {
         result
     }
 
+    fn tell(&self, request: &Request<Bytes>, user: &Identity, code: StatusCode) {
+        let ears = self.ears.lock().unwrap_or_else(PoisonError::into_inner);
+        if ears.is_empty() {
+            return;
+        }
+        let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
+        let call = Call::read(request.method(), request.uri()).ok().flatten();
+        let answered = Answered { peer: &peer, user, call: call.as_ref(), uri: request.uri(), code };
+        ears.iter().for_each(|hear| hear(&answered));
+    }
+
     async fn serve(
         self: Arc<Self>,
         mut request: Request<Bytes>,
@@ -144,12 +189,23 @@ impl Shared {
         request.extensions_mut().insert(peer);
         let effect = self.lock().verdict(self.clock.now(), &request, identity);
         match &effect {
-            Effect::Fail(failure) => return Ok(failed(failure)),
+            Effect::Fail(failure) => {
+                self.tell(&request, identity, failure.code);
+                return Ok(failed(failure));
+            }
             Effect::Drop => return Err(broken()),
             Effect::Delay(wait) => pause(*wait).await,
             Effect::Pass | Effect::DelayAnswer(_) | Effect::DropAnswer => {}
         }
-        let answer = self.with(|cluster, now| cluster.handle(now, &request, identity));
+        let answer = self.with(|cluster, now| {
+            let answer = cluster.handle(now, &request, identity);
+            let code = match &answer {
+                Answer::Response(response) => response.status(),
+                Answer::Watch(head, _) => head.status(),
+            };
+            self.tell(&request, identity, code);
+            answer
+        });
         match effect {
             Effect::DelayAnswer(wait) => pause(wait).await,
             Effect::DropAnswer => {

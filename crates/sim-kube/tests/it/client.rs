@@ -1,7 +1,7 @@
 //! The tower skin: kube's own watchers and controllers, under a clock that is tokio's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -222,4 +222,30 @@ async fn the_clusters_own_controllers_work_while_nobody_asks() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(server.with(|cluster, _| cluster.next_due()).is_none());
     assert!(namespaces.get_opt("team").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_of_every_answer_and_of_nothing_that_did_not_arrive() {
+    let server = server();
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sink = Arc::clone(&heard);
+    server.on_answer(move |answered| {
+        let call = answered.call.map(|call| format!("{} {} {}", call.verb, call.plural, call.name));
+        let line = format!("{} {} {}", &*answered.peer.0, call.unwrap_or_default(), answered.code.as_u16());
+        sink.lock().unwrap().push(line);
+    });
+    let api = config_maps(server.client_of(Peer("one".into()), Identity::admin()));
+    api.create(&PostParams::default(), &named("a")).await.unwrap();
+    assert!(api.get("b").await.is_err());
+    let lost = Rule::new(Effect::Drop, |_| true).times(1);
+    let refused =
+        Rule::new(Effect::Fail(Failure::new(http::StatusCode::CONFLICT, "Conflict", "no")), |_| true);
+    let guards = server.with(|cluster, _| [lost, refused].map(|rule| cluster.faults().install(rule)));
+    assert!(api.get("a").await.is_err());
+    assert!(api.get("a").await.is_err());
+    drop(guards);
+    assert_eq!(
+        *heard.lock().unwrap(),
+        ["one create configmaps  201", "one get configmaps b 404", "one get configmaps a 409"]
+    );
 }
