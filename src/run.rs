@@ -11,13 +11,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Admin, BindError, Readiness};
+use crate::admin::{self, Admin, BindError, Readiness};
 use crate::args::Config;
 use crate::clock::{SharedClock, SystemClock};
 use crate::controller::answer::Answers;
@@ -85,7 +87,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         async {
             let stop = stop_on_signal()?;
             let client = client(config.kubeconfig.clone()).await?;
-            let seams = Seams { client, clock: Arc::new(SystemClock), transport: None };
+            let seams = Seams { client, clock: Arc::new(SystemClock), transport: None, doors: None };
             Box::pin(serve(config, seams, stop)).await
         },
     )
@@ -99,12 +101,14 @@ pub struct Seams {
     pub clock: SharedClock,
     /// The way to PKIs; over the network if `None`.
     pub transport: Option<Arc<dyn Transport>>,
+    /// Who wants to read health and metrics without a socket; is sent what answers there.
+    pub doors: Option<oneshot::Sender<Router>>,
 }
 
 /// Runs until `stop`, or until leadership is lost.
 #[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
 pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Result<(), RunError> {
-    let Seams { client, clock, transport } = seams;
+    let Seams { client, clock, transport, doors } = seams;
     let Config {
         metrics_address,
         health_address,
@@ -124,6 +128,10 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         readiness.gate("externalissuers"),
         watch_namespace.is_none().then(|| readiness.gate("externalclusterissuers")),
     );
+    if let Some(doors) = doors {
+        // Who has lost interest is not told.
+        let _ = doors.send(admin::doors(readiness.clone(), Arc::clone(&metrics)));
+    }
     let admin = Admin::bind(
         health_address.as_ref(),
         metrics_address.as_ref(),

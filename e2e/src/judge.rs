@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
 
 use crate::Result;
 
@@ -51,7 +52,7 @@ pub fn certificate(pem: &str) -> Result<Seen> {
     };
     let time = |name: &str| -> Result<i64> {
         let value = field(name).replace(' ', "T");
-        Ok(value.parse::<jiff::Timestamp>().with_context(|| value)?.as_second())
+        Ok(value.parse::<Timestamp>().with_context(|| value)?.as_second())
     };
     let names = "subjectAltName,basicConstraints,keyUsage,extendedKeyUsage";
     let extensions = self::text(&["x509"], &["-noout", "-ext", names], pem)?;
@@ -74,8 +75,9 @@ pub fn certificate(pem: &str) -> Result<Seen> {
     })
 }
 
-/// Verifies a chain: leaf first, then its intermediates, against one anchor, which may be an intermediate.
-pub fn verify(chain: &str, anchor: &str) -> Result {
+/// Verifies a chain as of a moment: leaf first, then its intermediates, against one anchor, which may be an
+/// intermediate.
+pub fn verify(chain: &str, anchor: &str, at: Timestamp) -> Result {
     let folder = tempfile::tempdir()?;
     let file = |name: &str, text: &str| -> Result<String> {
         let path = folder.path().join(name);
@@ -86,7 +88,8 @@ pub fn verify(chain: &str, anchor: &str) -> Result {
     let (leaf, intermediates) = all.split_first().context("a chain without a certificate")?;
     let (leaf, anchor) = (file("leaf.pem", leaf)?, file("anchor.pem", anchor)?);
     let between = file("between.pem", &intermediates.concat())?;
-    let mut arguments = vec!["verify", "-x509_strict", "-partial_chain", "-CAfile", &anchor];
+    let at = at.as_second().to_string();
+    let mut arguments = vec!["verify", "-x509_strict", "-partial_chain", "-attime", &at, "-CAfile", &anchor];
     if !intermediates.is_empty() {
         arguments.extend(["-untrusted", &between]);
     }

@@ -1,4 +1,5 @@
-//! Within another process, without a socket: the same faces, faults, ledger and journal, by the caller's clock.
+//! Within another process, without a socket: the same faces, control port, faults, ledger and journal, by the caller's
+//! clock.
 //!
 //! What a network adds is missing: TLS, and bodies that come bit by bit (an answer is handed over when it is whole,
 //! or when more than [`MAX_ANSWER`] of it has come).
@@ -11,6 +12,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 
 use crate::{
+    admin,
     clock::SharedClock,
     connection::Ending,
     fault::Fault,
@@ -62,6 +64,17 @@ impl MockPki {
             }
         }
         Ok(Response::from_parts(head, whole.freeze()))
+    }
+
+    /// One request to the control port, and its answer.
+    pub async fn control(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let request = request.map(axum::body::Body::from);
+        let mut router = admin::router(Arc::clone(&self.0));
+        let Ok(answer) = tower_service::Service::call(&mut router, request).await;
+        let (head, body) = answer.into_parts();
+        // Bodies of this router are complete: none of them can fail half-way.
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Response::from_parts(head, bytes)
     }
 
     /// Installs a fault. Gives its id.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use axum::Router;
 use external_issuer::args::{self, Command};
 use external_issuer::clock::Clock;
 use external_issuer::run::{self, RunError, Seams};
 use external_issuer::signer::http::Transport;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,16 @@ use tokio_util::sync::CancellationToken;
 pub struct Controller {
     stop: CancellationToken,
     task: JoinHandle<Result<(), RunError>>,
+    doors: oneshot::Receiver<Router>,
+}
+
+/// Where a replica is not like the others.
+#[derive(Clone, Default)]
+pub struct Apart {
+    /// How far its clock is ahead of the stage's (or, if negative, behind).
+    pub clock_ahead: SignedDuration,
+    /// Its way to PKIs, if not to the stage's own.
+    pub transport: Option<Arc<dyn Transport>>,
 }
 
 /// How a replica ended.
@@ -30,11 +42,14 @@ pub enum Ended {
     Killed,
 }
 
-struct SimClock(sim_kube::client::Clock);
+struct SimClock {
+    stage: sim_kube::client::Clock,
+    ahead: SignedDuration,
+}
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        self.stage.now() + self.ahead
     }
 }
 
@@ -42,6 +57,7 @@ impl Controller {
     pub(crate) fn start(
         client: Client,
         clock: sim_kube::client::Clock,
+        ahead: SignedDuration,
         transport: Arc<dyn Transport>,
         flags: &[&str],
     ) -> anyhow::Result<Self> {
@@ -53,19 +69,36 @@ impl Controller {
             bail!("the controller's flags print something instead of running it");
         };
         let stop = CancellationToken::new();
-        let seams = Seams { client, clock: Arc::new(SimClock(clock)), transport: Some(transport) };
+        let (tell, doors) = oneshot::channel();
+        let clock = Arc::new(SimClock { stage: clock, ahead });
+        let seams = Seams { client, clock, transport: Some(transport), doors: Some(tell) };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
-        Ok(Self { stop, task })
+        Ok(Self { stop, task, doors })
     }
 
-    /// What SIGTERM does; waits for the end.
-    pub async fn stop(mut self) -> Ended {
+    /// What answers `/livez`, `/readyz`, `/healthz` and `/metrics` of the replica; nothing if it ended before it could.
+    pub async fn doors(&mut self) -> Option<Router> {
+        (&mut self.doors).await.ok()
+    }
+
+    /// What SIGTERM does; does not wait.
+    pub fn ask_to_stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until it ends by itself, or because it was asked to.
+    pub async fn ended(&mut self) -> Ended {
         match (&mut self.task).await {
             Ok(Ok(())) => Ended::Well,
             Ok(Err(error)) => Ended::Failed(error),
             Err(_) => Ended::Killed,
         }
+    }
+
+    /// What SIGTERM does; waits for the end.
+    pub async fn stop(mut self) -> Ended {
+        self.ask_to_stop();
+        self.ended().await
     }
 
     /// What SIGKILL does.

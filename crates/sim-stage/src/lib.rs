@@ -27,9 +27,10 @@ use sim_kube::fault::Peer;
 use sim_kube::{Cluster, Identity};
 use tokio::task::JoinHandle;
 
-pub use self::controller::{Controller, Ended};
+pub use self::controller::{Apart, Controller, Ended};
 pub use self::manifests::{apply, create};
 pub use self::pki::{Call, Pki};
+pub use sim_cert_manager::backoff::Backoff;
 
 /// The namespace of cert-manager and of its ServiceAccount.
 pub const CERT_MANAGER: &str = "cert-manager";
@@ -104,11 +105,18 @@ impl Stage {
     /// cert-manager's certificate controllers and its approver, until the handle is aborted.
     #[must_use]
     pub fn cert_manager(&self) -> JoinHandle<std::convert::Infallible> {
+        self.cert_manager_with(Backoff::default())
+    }
+
+    /// The same with other waits after failed issuances.
+    #[must_use]
+    pub fn cert_manager_with(&self, backoff: Backoff) -> JoinHandle<std::convert::Infallible> {
         let client = self
             .server
             .client_of(Peer(CERT_MANAGER.into()), Identity::service_account(CERT_MANAGER, CERT_MANAGER));
         let clock = self.clock();
         let options = sim_cert_manager::run::Options {
+            backoff,
             keys: Arc::new(sim_cert_manager::key_source::Seeded(self.seed)),
             ..Default::default()
         };
@@ -120,9 +128,18 @@ impl Stage {
     /// # Errors
     /// The flags cannot be read.
     pub fn controller(&self, peer: &str, flags: &[&str]) -> anyhow::Result<Controller> {
+        self.controller_apart(peer, flags, Apart::default())
+    }
+
+    /// The same where it is not like the others.
+    ///
+    /// # Errors
+    /// The flags cannot be read.
+    pub fn controller_apart(&self, peer: &str, flags: &[&str], apart: Apart) -> anyhow::Result<Controller> {
         let client = self
             .server
             .client_of(Peer(peer.into()), Identity::service_account(SYSTEM, "external-issuer-controller"));
-        Controller::start(client, self.clock(), self.pki.transport(), flags)
+        let transport = apart.transport.unwrap_or_else(|| self.pki.transport());
+        Controller::start(client, self.clock(), apart.clock_ahead, transport, flags)
     }
 }

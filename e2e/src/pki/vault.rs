@@ -1,33 +1,41 @@
 //! A Vault as its administrator sees it: real or mock, it is set up through the same HTTP API.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Client, Method};
+use http::{Method, Request, header};
+use mock_pki::client::Transport;
 use serde_json::{Value, json};
 
 use super::{Login, Vault};
 use crate::Result;
-use crate::line::Line;
 
 /// A running Vault or OpenBao.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct VaultServer {
     /// Its address, such as `http://127.0.0.1:8200`.
     pub url: String,
     /// The token of its administrator, which no controller gets to see.
     pub root_token: String,
-    http: Client,
+    way: Arc<dyn Transport>,
+}
+
+/// The token is not shown.
+impl fmt::Debug for VaultServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultServer").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl VaultServer {
     /// The policy that allows to sign and nothing else.
     const POLICY: &str = "web-signer";
 
-    /// A server at this address.
+    /// A server at this address, and the way to it.
     #[must_use]
-    pub fn new(url: String, root_token: String) -> Self {
-        Self { url, root_token, http: Client::new() }
+    pub fn new(url: String, root_token: String, way: Arc<dyn Transport>) -> Self {
+        Self { url, root_token, way }
     }
 
     /// Makes a root in `pki` and an intermediate below it in `pki_int`, in a server that has nothing.
@@ -93,28 +101,23 @@ impl VaultServer {
         Vault { url: self.url.clone(), path: format!("pki_int/sign/{role}"), login }
     }
 
-    /// A line to it whose answers come `by` later.
-    pub async fn line(&self, by: Duration) -> Result<Line> {
-        Line::to(self.url.trim_start_matches("http://"), by).await.context("a line to the PKI")
-    }
-
-    pub(super) async fn post(&self, path: &str, body: Value) -> Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value> {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-        let mut request = self
-            .http
-            .request(method, format!("{}/v1/{path}", self.url))
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}/v1/{path}", self.url))
             .header("X-Vault-Token", &self.root_token);
-        if let Some(body) = body {
-            request = request.json(&body);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let answer = request.send().await.context(path.to_owned())?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        if !status.is_success() {
-            bail!("{path}: {status} {text}");
+        let request = request.body(body.map(|body| body.to_string()).unwrap_or_default().into())?;
+        let answer = self.way.send(request).await.with_context(|| path.to_owned())?;
+        let text = String::from_utf8_lossy(answer.body());
+        if !answer.status().is_success() {
+            bail!("{path}: {} {text}", answer.status());
         }
         Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
     }

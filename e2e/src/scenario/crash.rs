@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use external_issuer::clock::{Clock as _, SystemClock};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -53,8 +52,8 @@ const KILLED: Settings =
 async fn a_load_of_two_hundred_certificates_survives_kills_at_random_instants(world: &World) -> Result {
     let replica = world.replace_controller(KILLED).await?;
     let pki = world.pkis().mock().await?;
-    let line = pki.vault.line(ON_THE_WAY).await?;
-    world.vault_settings(Kind::ClusterIssuer, &pki.vault.by_token().await?.behind(&line)).await?;
+    let line = world.pkis().line(&pki.vault, ON_THE_WAY).await?;
+    world.vault_settings(Kind::ClusterIssuer, &pki.vault.by_token().await?.behind(line.as_ref())).await?;
     let spec = world.pki_spec_with(Kind::ClusterIssuer, json!({"requestTimeout": "5s"}));
     let issuer = world.issuer(Kind::ClusterIssuer, "mock-pki", spec).await?;
     world.issuer_ready(&issuer).await?;
@@ -116,9 +115,9 @@ impl Run<'_> {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         let running = self.world.controller.replicas();
         ensure!(running == [self.replica], "before the kill {running:?} run: one ended by itself");
-        let before = SystemClock.now();
+        let before = self.world.now();
         self.world.controller.kill(&self.replica).await?;
-        self.kills.push((before, SystemClock.now()));
+        self.kills.push((before, self.world.now()));
         self.replica = self.world.controller.start(KILLED).await?;
         Ok(())
     }
@@ -317,7 +316,7 @@ async fn secrets_hold_what_was_published(
     let secrets = world.api::<k8s_openapi::api::core::v1::Secret>();
     for number in 0..asked {
         let name = name(number);
-        let pair = Pair::of(&secrets.get(&name).await?)?;
+        let pair = Pair::of(&secrets.get(&name).await?, world.now())?;
         let serial = serial(pair.certificate.as_bytes())?;
         ensure!(serials.contains(&serial), "{name}: serial {serial} was published by no request");
         if judged.contains(&(number as u64)) {

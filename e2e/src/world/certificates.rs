@@ -43,7 +43,7 @@ impl World {
     /// What `cmctl renew` does: says in the Certificate's status that it is to be issued.
     #[expect(clippy::disallowed_methods, reason = "the suite plays cmctl")]
     pub async fn renew(&self, name: &str) -> Result {
-        let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
+        let now = self.now();
         let api = self.api::<Certificate>();
         loop {
             let mut certificate = api.get(name).await?;
@@ -109,7 +109,7 @@ impl World {
 
     #[expect(clippy::disallowed_methods, reason = "the suite plays the approver")]
     async fn decide(&self, name: &str, type_: &str) -> Result {
-        let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
+        let now = self.now();
         let condition = json!({
             "type": type_, "status": "True", "reason": "e2e", "message": "decided by the suite",
             "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
