@@ -16,6 +16,7 @@ use crate::{
     fault::Fault,
     ledger::Issued,
     server::{Config, StartError},
+    service,
     store::World,
     vault,
 };
@@ -43,7 +44,7 @@ impl MockPki {
     pub async fn vault(&self, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
         let ending = Ending::default();
         let (head, body) = request.into_parts();
-        let answer = vault::service::respond(&self.0, &ending, head, Ok(body)).await;
+        let answer = service::respond(&vault::FACE, &self.0, &ending, head, Ok(body)).await;
         let Ok(answer) = answer else {
             return Err(if ending.is_reset() {
                 io::ErrorKind::ConnectionReset

@@ -13,6 +13,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     admin, clock, connection,
+    service,
     store::World,
     tls::{self, TlsError},
     vault,
@@ -158,7 +159,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let faced = Arc::clone(&world);
     let vault = connection::serve(vault, acceptor, stopped.clone(), move |ending| {
         let world = Arc::clone(&faced);
-        service_fn(move |request| vault::service::serve(Arc::clone(&world), ending.clone(), request))
+        service_fn(move |request| service::serve(&vault::FACE, Arc::clone(&world), ending.clone(), request))
     });
     let router = admin::router(Arc::clone(&world));
     let control = connection::serve(control, None, stopped, move |_| {
