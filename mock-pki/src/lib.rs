@@ -13,6 +13,7 @@
 //! `client::Control` speaks to the control port.
 
 mod admin;
+mod archive;
 pub mod args;
 mod ca;
 #[cfg(feature = "client")]
@@ -22,6 +23,7 @@ mod connection;
 mod face;
 mod fault;
 pub mod in_process;
+mod issue;
 pub mod journal;
 pub mod ledger;
 mod random;

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    ca::Hierarchy,
+    ca::Cas,
     face::{Answered, Call, Face},
     random,
     store::Epoch,
@@ -71,13 +71,13 @@ impl State {
     /// A server as a developer finds it useful: `pki` with a root, `pki_int` with an intermediate and a role
     /// `web` that allows every name.
     pub(crate) fn new(
-        hierarchy: &Hierarchy,
+        cas: &Cas,
         root_token: &str,
         now: Timestamp,
-    ) -> Result<Self, ::ca::CaError> {
+    ) -> Self {
         let (mut secrets, auths) = mounts::builtin();
-        let root = pki::Pki::bootstrapped(hierarchy.root.authority()?, "root");
-        let intermediate = pki::Pki::bootstrapped(hierarchy.intermediate.authority()?, "intermediate");
+        let root = pki::Pki::bootstrapped(&cas.root);
+        let intermediate = pki::Pki::bootstrapped(&cas.issuing);
         intermediate.allow_everything("web");
         for (path, pki) in [("pki/", root), ("pki_int/", intermediate)] {
             secrets.insert(path.to_owned(), Arc::new(Mount::new(Backend::Pki(Arc::new(pki)), "", false)));
@@ -95,7 +95,7 @@ impl State {
             now,
         );
         let default = Policy::parse(policy::DEFAULT_POLICY).ok();
-        Ok(Self {
+        Self {
             tokens,
             policies: RwLock::new(
                 default.into_iter().map(|policy| ("default".to_owned(), (policy, now))).collect(),
@@ -104,7 +104,7 @@ impl State {
             auths: RwLock::new(auths),
             cluster_name: format!("vault-cluster-{}", random::accessor_suffix()),
             cluster_id: random::uuid(),
-        })
+        }
     }
 
     fn mounts(&self, auth: bool) -> &RwLock<Mounts> {
