@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header, request::Parts};
 
+use rustls_pki_types::CertificateDer;
+
 use crate::{
     fault::{Certificates, Plan},
     store::Epoch,
@@ -21,6 +23,10 @@ pub(crate) const ALL: &[&Face] = &[&vault::FACE];
 pub(crate) struct Face {
     /// As the journal, the ledger and faults name it.
     pub(crate) name: &'static str,
+    /// Where it listens unless told otherwise.
+    pub(crate) port: u16,
+    /// Whether clients only speak TLS to it.
+    pub(crate) needs_tls: bool,
     /// The largest body of a request, bytes.
     pub(crate) max_body: usize,
     /// Answers a request.
@@ -46,6 +52,8 @@ impl std::fmt::Debug for Face {
 pub(crate) struct Call {
     pub(crate) head: Arc<Parts>,
     pub(crate) body: Bytes,
+    /// The certificates that the client showed, see [`crate::connection::Connection`].
+    pub(crate) client: Arc<[CertificateDer<'static>]>,
     /// What applies to it.
     pub(crate) plan: Arc<Plan>,
 }

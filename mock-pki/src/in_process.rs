@@ -12,7 +12,8 @@ use http_body_util::BodyExt as _;
 
 use crate::{
     clock::SharedClock,
-    connection::Ending,
+    connection::Connection,
+    face::Face,
     fault::Fault,
     ledger::Issued,
     server::{Config, StartError},
@@ -42,11 +43,19 @@ impl MockPki {
     /// # Errors
     /// A fault cut the connection.
     pub async fn vault(&self, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
-        let ending = Ending::default();
+        self.call(&vault::FACE, request).await
+    }
+
+    async fn call(
+        &self,
+        face: &'static Face,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, io::ErrorKind> {
+        let connection = Connection::default();
         let (head, body) = request.into_parts();
-        let answer = service::respond(&vault::FACE, &self.0, &ending, head, Ok(body)).await;
+        let answer = service::respond(face, &self.0, &connection, head, Ok(body)).await;
         let Ok(answer) = answer else {
-            return Err(if ending.is_reset() {
+            return Err(if connection.ending.is_reset() {
                 io::ErrorKind::ConnectionReset
             } else {
                 io::ErrorKind::UnexpectedEof

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::{
-    connection::{CutShort, Ending},
+    connection::{Connection, CutShort},
     face::{Answered, Call, Face, short_header},
     fault::{Asked, Body, Plan, Reply, full},
     journal::{Entry, redacted},
@@ -26,7 +26,7 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) async fn serve(
     face: &'static Face,
     world: Arc<World>,
-    ending: Ending,
+    connection: Connection,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, CutShort> {
     let (head, body) = request.into_parts();
@@ -37,14 +37,14 @@ pub(crate) async fn serve(
         // The client is gone, or too slow.
         Ok(Err(_)) | Err(_) => return Err(CutShort),
     };
-    respond(face, &world, &ending, head, body).await
+    respond(face, &world, &connection, head, body).await
 }
 
 /// The same once the body is there, or is an answer of its own.
 pub(crate) async fn respond(
     face: &'static Face,
     world: &World,
-    ending: &Ending,
+    connection: &Connection,
     head: Parts,
     body: Result<Bytes, Answered>,
 ) -> Result<Response<Body>, CutShort> {
@@ -63,7 +63,12 @@ pub(crate) async fn respond(
         Err(answered) => answered,
         Ok(_) if !plan.http.iter().all(|fault| fault.behaviour.lets_through()) => Answered::empty(),
         Ok(body) => {
-            let call = Call { head: Arc::clone(&head), body, plan: Arc::clone(&plan) };
+            let call = Call {
+                head: Arc::clone(&head),
+                body,
+                client: Arc::clone(&connection.client),
+                plan: Arc::clone(&plan),
+            };
             answer(face, &epoch, call).await
         }
     };
@@ -95,7 +100,7 @@ pub(crate) async fn respond(
     });
     match reply {
         Reply::Answer(answer) => Ok(answer),
-        Reply::Cut(how) => Err(ending.cut(how)),
+        Reply::Cut(how) => Err(connection.ending.cut(how)),
     }
 }
 

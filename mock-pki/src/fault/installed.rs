@@ -106,10 +106,7 @@ impl Faults {
     }
 
     /// What applies to a request. The common name is only looked for when a fault asks for it.
-    pub(crate) fn plan(
-        &self,
-        face: &Face,
-        path: &str, common_name: impl FnOnce() -> Option<String>) -> Plan {
+    pub(crate) fn plan(&self, face: &Face, path: &str, common_name: impl FnOnce() -> Option<String>) -> Plan {
         let entries = read(&self.entries);
         if entries.is_empty() {
             return Plan::default();

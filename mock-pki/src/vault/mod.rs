@@ -48,6 +48,8 @@ use token::{NewToken, Token, Tokens};
 /// Vault's and OpenBao's API.
 pub(crate) const FACE: Face = Face {
     name: "vault",
+    port: 8200,
+    needs_tls: false,
     max_body: body::MAX_BODY,
     answer: handle,
     too_large: || render(Err(body::too_large())),
@@ -66,15 +68,10 @@ pub(crate) struct State {
     cluster_id: String,
 }
 
-
 impl State {
     /// A server as a developer finds it useful: `pki` with a root, `pki_int` with an intermediate and a role
     /// `web` that allows every name.
-    pub(crate) fn new(
-        cas: &Cas,
-        root_token: &str,
-        now: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(cas: &Cas, root_token: &str, now: Timestamp) -> Self {
         let (mut secrets, auths) = mounts::builtin();
         let root = pki::Pki::bootstrapped(&cas.root);
         let intermediate = pki::Pki::bootstrapped(&cas.issuing);
@@ -244,4 +241,3 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
     );
     response
 }
-

@@ -182,13 +182,14 @@ impl Pki {
                 "default_follows_latest_issuer": false,
             }))),
             (["revoke"], Update) => self.revoke(context),
-            (["certs"], List) => {
-                Ok(Answer::keys(&request.page(self.archive.filter_map(|serial, _| Some(output::colons(&random::hex(serial)))))))
-            }
+            (["certs"], List) => Ok(Answer::keys(
+                &request
+                    .page(self.archive.filter_map(|serial, _| Some(output::colons(&random::hex(serial))))),
+            )),
             (["certs", "revoked"], List) => {
-                let revoked = self.archive.filter_map(|serial, kept| {
-                    kept.revoked.map(|_| output::colons(&random::hex(serial)))
-                });
+                let revoked = self
+                    .archive
+                    .filter_map(|serial, kept| kept.revoked.map(|_| output::colons(&random::hex(serial))));
                 Ok(Answer::keys(&request.page(revoked)))
             }
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),

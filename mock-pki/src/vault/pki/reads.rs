@@ -85,7 +85,8 @@ impl Pki {
         }
         let kept = serial_bytes(serial).and_then(|serial| self.archive.find(&serial));
         let kept = kept.ok_or_else(Refusal::absent)?;
-        let certificate = kept.certificate().ok_or_else(|| Refusal::internal("the certificate cannot be read"))?;
+        let certificate =
+            kept.certificate().ok_or_else(|| Refusal::internal("the certificate cannot be read"))?;
         let shown = shown(&certificate, Some(&kept));
         Ok((certificate, shown))
     }
