@@ -14,10 +14,12 @@ use http_body_util::BodyExt as _;
 use crate::{
     admin,
     clock::SharedClock,
-    connection::Ending,
+    connection::Connection,
+    face::Face,
     fault::Fault,
     ledger::Issued,
     server::{Config, StartError},
+    service,
     store::World,
     vault,
 };
@@ -43,11 +45,19 @@ impl MockPki {
     /// # Errors
     /// A fault cut the connection.
     pub async fn vault(&self, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
-        let ending = Ending::default();
+        self.call(&vault::FACE, request).await
+    }
+
+    async fn call(
+        &self,
+        face: &'static Face,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, io::ErrorKind> {
+        let connection = Connection::default();
         let (head, body) = request.into_parts();
-        let answer = vault::service::respond(&self.0, &ending, head, Ok(body)).await;
+        let answer = service::respond(face, &self.0, &connection, head, Ok(body)).await;
         let Ok(answer) = answer else {
-            return Err(if ending.is_reset() {
+            return Err(if connection.ending.is_reset() {
                 io::ErrorKind::ConnectionReset
             } else {
                 io::ErrorKind::UnexpectedEof

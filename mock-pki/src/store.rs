@@ -6,7 +6,7 @@ use ::ca::CaError;
 use jiff::Timestamp;
 
 use crate::{
-    ca::Hierarchy,
+    ca::{Cas, Hierarchy},
     clock::SharedClock,
     fault::Faults,
     journal::Journal,
@@ -29,6 +29,7 @@ pub(crate) struct World {
 pub(crate) struct Epoch {
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
+    pub(crate) cas: Cas,
     pub(crate) vault: vault::State,
     clock: SharedClock,
 }
@@ -69,10 +70,12 @@ impl World {
 
 impl Epoch {
     fn new(settings: &Settings, hierarchy: &Hierarchy) -> Result<Self, CaError> {
+        let cas = hierarchy.cas()?;
         Ok(Self {
             ledger: Ledger::new(settings.ledger_capacity),
             journal: Journal::new(settings.journal_capacity),
-            vault: vault::State::new(hierarchy, &settings.root_token, (settings.clock)())?,
+            vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
+            cas,
             clock: Arc::clone(&settings.clock),
         })
     }

@@ -37,7 +37,7 @@ fn run(binary: &Path, address: &str, arguments: &[&str]) -> Result<String, Strin
 async fn the_bao_cli_makes_its_whole_round() {
     let Some(binary) = bao() else { return };
     let (running, control) = mock().await;
-    let address = running.vault_url.clone();
+    let address = running.url("vault").to_owned();
     let round = move || {
         let bao = |arguments: &[&str]| run(&binary, &address, arguments).unwrap();
         assert!(bao(&["status"]).contains("2.7.2"));
@@ -155,7 +155,7 @@ async fn the_mock_answers_signing_requests_as_the_real_product_does() {
     let Some(binary) = bao() else { return };
     let real = Real::start(&binary).await;
     let (running, _) = mock().await;
-    let sides = [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")];
+    let sides = [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")];
     for side in &sides {
         let setup = [
             ("sys/mounts/d", json!({ "type": "pki", "config": { "max_lease_ttl": "8760h" } })),
@@ -339,7 +339,7 @@ async fn who_may_make_which_token_is_as_in_the_real_product() {
     let real = Real::start(&binary).await;
     let (running, _) = mock().await;
     let mut seen = Vec::new();
-    for side in [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")] {
+    for side in [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")] {
         let paths = |capabilities: &str| {
             let on =
                 |path: &str| format!("path \"auth/token/{path}\" {{ capabilities = [{capabilities}] }}\n");

@@ -185,7 +185,7 @@ const ROOT: &str = "root-token";
 #[tokio::test]
 async fn every_capture_of_what_is_there_is_given_again() {
     let running = server::start(Config { root_token: ROOT.to_owned(), ..Config::default() }).await.unwrap();
-    let vault = Vault::new(&running.vault_url, ROOT);
+    let vault = Vault::new(running.url("vault"), ROOT);
     for mount in ["pki", "pki_int"] {
         vault.call("DELETE", &format!("sys/mounts/{mount}"), None).await;
     }

@@ -17,7 +17,6 @@ mod mounts;
 mod pki;
 mod policy;
 mod request;
-pub(crate) mod service;
 mod sys;
 mod token;
 mod token_routes;
@@ -28,17 +27,36 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use jiff::Timestamp;
+use serde_json::json;
 
-use crate::{ca::Hierarchy, fault::Certificates, random, store::Epoch, sync::read};
-use body::too_large;
-use envelope::{Answer, json};
+use crate::{
+    ca::Cas,
+    face::{Answered, Call, Face},
+    random,
+    store::Epoch,
+    sync::read,
+};
+use envelope::Answer;
 use error::Refusal;
 use mounts::{Backend, Mount, Mounts};
 use policy::Policy;
 use request::{Operation, Request};
 use token::{NewToken, Token, Tokens};
+
+/// Vault's and OpenBao's API.
+pub(crate) const FACE: Face = Face {
+    name: "vault",
+    port: 8200,
+    needs_tls: false,
+    max_body: body::MAX_BODY,
+    answer: handle,
+    too_large: || render(Err(body::too_large())),
+    error: |_, text| ("application/json", format!("{}\n", json!({ "errors": [text] }))),
+    computes: |head| pki::may_compute(head.uri.path()),
+    common_name: |head, body| request::common_name(&head.headers, body),
+};
 
 /// Everything this face remembers. Without `Debug`: most of it is secret.
 pub(crate) struct State {
@@ -50,30 +68,13 @@ pub(crate) struct State {
     cluster_id: String,
 }
 
-/// The request's id, handed on to the journal and the ledger.
-pub(crate) struct Answered {
-    pub(crate) response: Response<Bytes>,
-    pub(crate) request_id: Option<String>,
-}
-
-impl Answered {
-    /// Nothing: what a fault fills.
-    fn empty() -> Self {
-        Self { response: response(StatusCode::OK, JSON, Bytes::new()), request_id: None }
-    }
-}
-
 impl State {
     /// A server as a developer finds it useful: `pki` with a root, `pki_int` with an intermediate and a role
     /// `web` that allows every name.
-    pub(crate) fn new(
-        hierarchy: &Hierarchy,
-        root_token: &str,
-        now: Timestamp,
-    ) -> Result<Self, ::ca::CaError> {
+    pub(crate) fn new(cas: &Cas, root_token: &str, now: Timestamp) -> Self {
         let (mut secrets, auths) = mounts::builtin();
-        let root = pki::Pki::bootstrapped(hierarchy.root.authority()?, "root");
-        let intermediate = pki::Pki::bootstrapped(hierarchy.intermediate.authority()?, "intermediate");
+        let root = pki::Pki::bootstrapped(&cas.root);
+        let intermediate = pki::Pki::bootstrapped(&cas.issuing);
         intermediate.allow_everything("web");
         for (path, pki) in [("pki/", root), ("pki_int/", intermediate)] {
             secrets.insert(path.to_owned(), Arc::new(Mount::new(Backend::Pki(Arc::new(pki)), "", false)));
@@ -91,7 +92,7 @@ impl State {
             now,
         );
         let default = Policy::parse(policy::DEFAULT_POLICY).ok();
-        Ok(Self {
+        Self {
             tokens,
             policies: RwLock::new(
                 default.into_iter().map(|policy| ("default".to_owned(), (policy, now))).collect(),
@@ -100,7 +101,7 @@ impl State {
             auths: RwLock::new(auths),
             cluster_name: format!("vault-cluster-{}", random::accessor_suffix()),
             cluster_id: random::uuid(),
-        })
+        }
     }
 
     fn mounts(&self, auth: bool) -> &RwLock<Mounts> {
@@ -149,43 +150,26 @@ impl State {
     }
 }
 
-/// Answers one request. `sealed` and `certificates` come from installed faults.
-pub(crate) fn handle(
-    epoch: &Epoch,
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-    sealed: bool,
-    certificates: &Certificates,
-) -> Answered {
-    let outcome = answer(epoch, method, uri, headers, body, sealed, certificates);
-    let mut answered = render(outcome);
-    if let Some(namespace) = headers.get("x-vault-namespace") {
+fn handle(epoch: &Epoch, call: &Call) -> Answered {
+    let mut answered = render(answer(epoch, call));
+    if let Some(namespace) = call.head.headers.get("x-vault-namespace") {
         answered.response.headers_mut().insert("x-vault-namespace", namespace.clone());
     }
     answered
 }
 
-fn answer(
-    epoch: &Epoch,
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-    sealed: bool,
-    certificates: &Certificates,
-) -> Result<Answer, Refusal> {
+fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
+    let Parts { method, uri, headers, .. } = call.head.as_ref();
     let path = uri.path().strip_prefix("/v1/").ok_or_else(Refusal::absent)?;
     let now = epoch.now();
     let state = &epoch.vault;
-    let mut request = Request::new(method, path, uri.query(), headers, body)?;
+    let mut request = Request::new(method, path, uri.query(), headers, &call.body)?;
     if let Some(path) = request.path.strip_prefix("sys/")
-        && let Some(outcome) = sys::unauthenticated(state, &request, path, sealed, now)
+        && let Some(outcome) = sys::unauthenticated(state, &request, path, call.is_sealed(), now)
     {
         return outcome;
     }
-    if sealed {
+    if call.is_sealed() {
         return Err(Refusal::with(StatusCode::SERVICE_UNAVAILABLE, "Vault is sealed"));
     }
     let namespace = headers.get("x-vault-namespace").map(HeaderValue::as_bytes).unwrap_or_default();
@@ -206,7 +190,7 @@ fn answer(
         return Err(Refusal::with(StatusCode::NOT_FOUND, text));
     };
     match &entry.backend {
-        Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, certificates),
+        Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, call.certificates()),
         Backend::AppRole(approle) => approle.route(state, &request, &mount, &rest, now),
         Backend::Token => token_routes::route(state, &request, &rest, now),
         Backend::System => sys::route(state, &request, &rest, now),
@@ -229,7 +213,7 @@ fn render(outcome: Result<Answer, Refusal>) -> Answered {
     let mut request_id = None;
     let (status, content_type, body) = match outcome {
         Ok(Answer::Envelope(envelope)) => {
-            let body = json(&envelope, true);
+            let body = envelope::json(&envelope, true);
             request_id = Some(envelope.request_id);
             (StatusCode::OK, JSON, body)
         }
@@ -256,9 +240,4 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
         HeaderValue::from_static("max-age=31536000; includeSubDomains"),
     );
     response
-}
-
-/// An error that is found before there is a request, such as a body that is too large.
-pub(crate) fn refuse(refusal: Refusal) -> Answered {
-    render(Err(refusal))
 }

@@ -27,8 +27,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    archive::Archive,
+    ca::Ca,
     fault::Certificates,
     ledger::Ledger,
+    random,
     sync::{read, write},
     vault::{
         envelope::Answer,
@@ -48,7 +51,7 @@ pub(crate) struct Pki {
     issuers: RwLock<Issuers>,
     roles: RwLock<BTreeMap<String, Arc<Role>>>,
     urls: RwLock<Arc<Urls>>,
-    certificates: RwLock<BTreeMap<String, Stored>>,
+    archive: Arc<Archive>,
 }
 
 /// Where certificates say that more can be found (`config/urls`).
@@ -57,14 +60,6 @@ struct Urls {
     issuing_certificates: Vec<String>,
     crl_distribution_points: Vec<String>,
     ocsp_servers: Vec<String>,
-}
-
-/// A certificate that is kept, by its serial number with colons.
-#[derive(Debug)]
-struct Stored {
-    der: Box<[u8]>,
-    revoked: Option<Timestamp>,
-    issuer_id: Arc<str>,
 }
 
 /// Who asks, where: what signing needs to know besides the fields.
@@ -108,14 +103,14 @@ impl Pki {
             issuers: RwLock::default(),
             roles: RwLock::default(),
             urls: RwLock::default(),
-            certificates: RwLock::default(),
+            archive: Arc::default(),
         }
     }
 
-    /// With an issuer, and a lease as long as its root's.
-    pub(crate) fn bootstrapped(authority: ca::Authority, name: &str) -> Self {
-        let pki = Self::new(0, 87_600 * 3600);
-        write(&pki.issuers).adopt(authority, name);
+    /// With a CA that other faces issue from as well, and a lease as long as its root's.
+    pub(crate) fn bootstrapped(ca: &Ca) -> Self {
+        let pki = Self { archive: Arc::clone(&ca.archive), ..Self::new(0, 87_600 * 3600) };
+        write(&pki.issuers).adopt(Arc::clone(&ca.authority), ca.name, Arc::clone(&ca.id));
         pki
     }
 
@@ -187,13 +182,15 @@ impl Pki {
                 "default_follows_latest_issuer": false,
             }))),
             (["revoke"], Update) => self.revoke(context),
-            (["certs"], List) => {
-                Ok(Answer::keys(&request.page(read(&self.certificates).keys().cloned().collect())))
-            }
+            (["certs"], List) => Ok(Answer::keys(
+                &request
+                    .page(self.archive.filter_map(|serial, _| Some(output::colons(&random::hex(serial))))),
+            )),
             (["certs", "revoked"], List) => {
-                let certificates = read(&self.certificates);
-                let revoked = certificates.iter().filter(|(_, stored)| stored.revoked.is_some());
-                Ok(Answer::keys(&request.page(revoked.map(|(serial, _)| serial.clone()).collect())))
+                let revoked = self
+                    .archive
+                    .filter_map(|serial, kept| kept.revoked.map(|_| output::colons(&random::hex(serial))));
+                Ok(Answer::keys(&request.page(revoked)))
             }
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
@@ -265,12 +262,6 @@ impl Pki {
     fn urls(&self) -> Arc<Urls> {
         Arc::clone(&read(&self.urls))
     }
-
-    fn store(&self, serial: &str, certificate: &x509::Certificate, issuer_id: &Arc<str>) {
-        let stored =
-            Stored { der: certificate.der().into(), revoked: None, issuer_id: Arc::clone(issuer_id) };
-        write(&self.certificates).insert(serial.to_owned(), stored);
-    }
 }
 
 impl Urls {
@@ -289,6 +280,11 @@ impl Urls {
             && self.crl_distribution_points.is_empty()
             && self.ocsp_servers.is_empty()
     }
+}
+
+/// The bytes of a serial number, written with colons or hyphens between them.
+fn serial_bytes(text: &str) -> Option<Vec<u8>> {
+    text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2)).collect()
 }
 
 fn is_url(text: &str) -> bool {

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 use x509::Certificate;
 
 use crate::{
+    archive::{Kept, Revoked},
     sync::read,
     vault::{
         envelope::Answer,
         error::Refusal,
-        pki::{Pki, Stored, issuer::Issuer, object, output},
+        pki::{Pki, issuer::Issuer, object, output, serial_bytes},
     },
 };
 
@@ -82,20 +83,19 @@ impl Pki {
         {
             return Err(Refusal::with(http::StatusCode::NOT_FOUND, "unsupported path"));
         }
-        let serial = serial.replace('-', ":").to_ascii_lowercase();
-        let certificates = read(&self.certificates);
-        let stored = certificates.get(&serial).ok_or_else(Refusal::absent)?;
+        let kept = serial_bytes(serial).and_then(|serial| self.archive.find(&serial));
+        let kept = kept.ok_or_else(Refusal::absent)?;
         let certificate =
-            Certificate::from_der(&stored.der).map_err(|error| Refusal::internal(&error.to_string()))?;
-        let shown = shown(&certificate, Some(stored));
+            kept.certificate().ok_or_else(|| Refusal::internal("the certificate cannot be read"))?;
+        let shown = shown(&certificate, Some(&kept));
         Ok((certificate, shown))
     }
 }
 
-fn shown(certificate: &Certificate, stored: Option<&Stored>) -> Value {
+fn shown(certificate: &Certificate, kept: Option<&Kept>) -> Value {
     let mut pairs = vec![("certificate", json!(output::pem(certificate)))];
-    if let Some((at, issuer_id)) = stored.and_then(|stored| Some((stored.revoked?, &stored.issuer_id))) {
-        pairs.push(("issuer_id", json!(&**issuer_id)));
+    if let Some((Revoked { at, .. }, issuer)) = kept.and_then(|kept| Some((kept.revoked?, &kept.issuer))) {
+        pairs.push(("issuer_id", json!(&**issuer)));
         pairs.push(("revocation_time", json!(at.as_second())));
         pairs.push(("revocation_time_rfc3339", json!(at.to_string())));
     } else {

@@ -1,5 +1,7 @@
 //! Making CAs: roots, intermediates and what signs them.
 
+use std::sync::Arc;
+
 use ca::{AttributeType, Authority, Extra, LeafProfile, Requested, Sans, SigningKey, Subject};
 use serde_json::{Value, json};
 use x509::{Certificate, usage::KeyUsage};
@@ -107,9 +109,9 @@ impl Pki {
         let authority = Authority::self_signed_as(key, &profile, Vec::new())?;
         let certificate =
             authority.chain().first().cloned().ok_or_else(|| Refusal::internal("no certificate"))?;
-        let issuer = write(&self.issuers).adopt(authority, &name);
+        let issuer = write(&self.issuers).adopt(Arc::new(authority), &name, random::uuid().into());
         let serial = output::serial(&certificate);
-        self.store(&serial, &certificate, &issuer.id);
+        self.archive.keep(&certificate, &issuer.id);
         let format = Format::read(&fields.text("format")?)?;
         let shown = one(&certificate, format);
         let mut pairs = vec![
@@ -188,7 +190,7 @@ impl Pki {
         let authority = issuer.authority.as_ref().ok_or_else(|| Refusal::internal("no private key"))?;
         let certificate = authority.issue_for(&Requested::from(&csr), &profile, vec![ca_usages()])?;
         let serial = output::serial(&certificate);
-        self.store(&serial, &certificate, &issuer.id);
+        self.archive.keep(&certificate, &issuer.id);
         let chain = std::iter::once(&certificate).chain(&issuer.chain);
         let chain: Vec<String> = chain.map(|certificate| one(certificate, format)).collect();
         let certificate_text =
