@@ -4,6 +4,7 @@ mod asked;
 mod csr;
 mod fulfil;
 mod issuer;
+mod lists;
 mod names;
 mod output;
 mod reads;
@@ -187,14 +188,9 @@ impl Pki {
                 "default_follows_latest_issuer": false,
             }))),
             (["revoke"], Update) => self.revoke(context),
-            (["certs"], List) => {
-                Ok(Answer::keys(&request.page(read(&self.certificates).keys().cloned().collect())))
-            }
-            (["certs", "revoked"], List) => {
-                let certificates = read(&self.certificates);
-                let revoked = certificates.iter().filter(|(_, stored)| stored.revoked.is_some());
-                Ok(Answer::keys(&request.page(revoked.map(|(serial, _)| serial.clone()).collect())))
-            }
+            (["certs"], List) => self.list(request, |_| true),
+            (["certs", "revoked"], List) => self.list(request, |stored| stored.revoked.is_some()),
+            (["certs", "detailed"], List) => self.list_detailed(request),
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
                 ["ca" | "ca_chain"]
@@ -308,7 +304,7 @@ fn is_known(segments: &[&str]) -> bool {
         | ["root", "sign-intermediate"]
         | ["intermediate", "set-signed"]
         | ["config", "urls" | "issuers"]
-        | ["certs", "revoked"]
+        | ["certs", "revoked" | "detailed"]
         | ["ca", "pem"]
         | ["cert", ..] => true,
         _ => false,
