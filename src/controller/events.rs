@@ -69,20 +69,12 @@ impl Events {
 
     /// Tells about an issuer.
     pub fn issuer(&self, issuer: &Issuer, action: &str, notice: &Notice) {
-        let api_version = match issuer.key.kind {
-            IssuerKind::Issuer => ExternalIssuer::api_version(&()),
-            IssuerKind::ClusterIssuer => ExternalClusterIssuer::api_version(&()),
-        };
-        let reference = ObjectReference {
-            api_version: Some(api_version.into_owned()),
-            kind: Some(issuer.key.kind.as_str().to_owned()),
-            namespace: issuer.key.namespace.clone(),
-            name: Some(issuer.key.name.clone()),
-            uid: Some(issuer.uid.clone()),
-            resource_version: issuer.resource_version.clone(),
-            field_path: None,
-        };
-        self.send(reference, action, notice);
+        self.send(reference(issuer), action, notice);
+    }
+
+    /// Tells about any object.
+    pub fn about(&self, regarding: ObjectReference, action: &str, notice: &Notice) {
+        self.send(regarding, action, notice);
     }
 
     fn send(&self, regarding: ObjectReference, action: &str, notice: &Notice) {
@@ -91,6 +83,23 @@ impl Events {
         if sender.try_send(event).is_err() {
             self.metrics.events_dropped();
         }
+    }
+}
+
+/// An issuer, as an event refers to it.
+pub(super) fn reference(issuer: &Issuer) -> ObjectReference {
+    let api_version = match issuer.key.kind {
+        IssuerKind::Issuer => ExternalIssuer::api_version(&()),
+        IssuerKind::ClusterIssuer => ExternalClusterIssuer::api_version(&()),
+    };
+    ObjectReference {
+        api_version: Some(api_version.into_owned()),
+        kind: Some(issuer.key.kind.as_str().to_owned()),
+        namespace: issuer.key.namespace.clone(),
+        name: Some(issuer.key.name.clone()),
+        uid: Some(issuer.uid.clone()),
+        resource_version: issuer.resource_version.clone(),
+        field_path: None,
     }
 }
 
