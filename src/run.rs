@@ -32,6 +32,7 @@ use crate::controller::references::References;
 use crate::controller::request::RequestReconciler;
 use crate::controller::status::StatusWriter;
 use crate::controller::store::{Requests, Serves};
+use crate::controller::unused::{Revocations, UnusedCertificates};
 use crate::controller::watch::{self, IssuerWatch};
 use crate::lease::{self, Elector, Leadership, Settings};
 use crate::metrics::Metrics;
@@ -42,6 +43,8 @@ use crate::signer::registry::Registry;
 pub const GRACE: Duration = Duration::from_secs(20);
 /// How many issuers are checked at once.
 const ISSUERS_AT_ONCE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(8).unwrap();
+/// How many certificates are revoked at once: nobody waits for it.
+const REVOCATIONS_AT_ONCE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(2).unwrap();
 
 /// Why the process ended.
 #[derive(Debug, thiserror::Error)]
@@ -179,8 +182,16 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
     let issuers = Arc::new(Issuers::default());
     let (request_queue, request_work) = queue();
     let (issuer_queue, issuer_work) = queue();
+    let (revocation_queue, revocation_work) = queue();
     let references = References::new(client.clone(), issuer_queue.clone());
     let status = StatusWriter::new(client.clone(), Arc::clone(&metrics));
+    let unused = UnusedCertificates {
+        issuers: Arc::clone(&issuers),
+        events: events.clone(),
+        leadership: leadership.clone(),
+        metrics: Arc::clone(&metrics),
+        revocations: Revocations::new(revocation_queue),
+    };
     let request_reconciler = RequestReconciler {
         client: client.clone(),
         load: Loader {
@@ -195,6 +206,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         leadership: leadership.clone(),
         metrics: Arc::clone(&metrics),
         answers: Answers::default(),
+        unused: unused.clone(),
     };
     let issuer_reconciler = IssuerReconciler {
         issuers: Arc::clone(&issuers),
@@ -230,7 +242,10 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
     if let Some(gate) = cluster_gate {
         watching.spawn(watches.clone().cluster(client.clone(), gate));
     }
-    watching.spawn(async move { watches.namespaced(client, watch_namespace.as_deref(), issuer_gate).await });
+    {
+        let (client, namespace) = (client.clone(), watch_namespace.clone());
+        watching.spawn(async move { watches.namespaced(client, namespace.as_deref(), issuer_gate).await });
+    }
 
     // A request that is decided before its issuer was listed would be told that there is none.
     let leads = tokio::select! {
@@ -238,6 +253,11 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         () = stop.cancelled() => false,
     };
     metrics.leader(leads);
+    if leads {
+        let (client, namespace) = (client.clone(), watch_namespace.clone());
+        let requests = Arc::clone(&request_reconciler.load.requests);
+        watching.spawn(async move { watch::leads_since(client, namespace.as_deref(), requests).await });
+    }
     let lost = leadership.lost();
     let work = {
         let stop = stop.clone();
@@ -252,6 +272,13 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
                 || issuers.keys(),
                 move |key| issuer_reconciler.clone().reconcile(key),
             );
+            let revocation_work = revocation_work.run(
+                REVOCATIONS_AT_ONCE,
+                stop.clone(),
+                |_, _| (),
+                Vec::new,
+                move |key| unused.clone().revoke(key),
+            );
             let request_work = request_work.run(
                 max_concurrent_requests,
                 stop,
@@ -259,7 +286,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
                 || requests.begin(),
                 move |key| request_reconciler.clone().reconcile(key),
             );
-            tokio::join!(request_work, issuer_work);
+            tokio::join!(request_work, issuer_work, revocation_work);
         }
     };
     let ended = if leads {

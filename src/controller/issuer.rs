@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::random;
 use crate::signer::registry::Registry;
 use crate::signer::secret::SecretText;
-use crate::signer::{Signer, Unhealthy, UnhealthyReason};
+use crate::signer::{Offers, Signer, Unhealthy, UnhealthyReason};
 
 /// Checks issuers. Cheap to clone.
 #[derive(Clone)]
@@ -86,7 +86,12 @@ impl IssuerReconciler {
             &checked,
             failures,
         );
-        let terms = Terms { patience, tolerance: tolerance(recipe.as_ref()) };
+        let terms = Terms {
+            patience,
+            tolerance: tolerance(recipe.as_ref()),
+            offers: signer.as_ref().map_or(Offers::Nothing, |signer| signer.offers()),
+            revoke_unused: issuer.spec.revoke_unused.unwrap_or_default(),
+        };
         let new = Standing {
             generation: issuer.generation,
             ready: conclusion.ready,

@@ -153,10 +153,11 @@ impl Elector {
     /// The Lease is ours by a write that was sent at `sent`.
     fn win(&mut self, sent: Instant) {
         let first = self.renewed.replace(sent).is_none();
-        let valid_until = Some(sent + self.settings.timing.validity());
+        let validity = self.settings.timing.validity();
         self.state.send_modify(|state| {
             state.term += u64::from(first);
-            state.valid_until = valid_until;
+            state.valid_until = Some(sent + validity);
+            state.validity = validity;
         });
         if first {
             tracing::info!(lease = self.settings.name, identity = self.settings.identity, "became leader");

@@ -4,6 +4,7 @@ mod asked;
 mod csr;
 mod fulfil;
 mod issuer;
+mod lists;
 mod names;
 mod output;
 mod reads;
@@ -182,16 +183,9 @@ impl Pki {
                 "default_follows_latest_issuer": false,
             }))),
             (["revoke"], Update) => self.revoke(context),
-            (["certs"], List) => Ok(Answer::keys(
-                &request
-                    .page(self.archive.filter_map(|serial, _| Some(output::colons(&random::hex(serial))))),
-            )),
-            (["certs", "revoked"], List) => {
-                let revoked = self
-                    .archive
-                    .filter_map(|serial, kept| kept.revoked.map(|_| output::colons(&random::hex(serial))));
-                Ok(Answer::keys(&request.page(revoked)))
-            }
+            (["certs"], List) => self.list(request, |_| true),
+            (["certs", "revoked"], List) => self.list(request, |kept| kept.revoked.is_some()),
+            (["certs", "detailed"], List) => self.list_detailed(request),
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
                 ["ca" | "ca_chain"]
@@ -304,7 +298,7 @@ fn is_known(segments: &[&str]) -> bool {
         | ["root", "sign-intermediate"]
         | ["intermediate", "set-signed"]
         | ["config", "urls" | "issuers"]
-        | ["certs", "revoked"]
+        | ["certs", "revoked" | "detailed"]
         | ["ca", "pem"]
         | ["cert", ..] => true,
         _ => false,
