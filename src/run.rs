@@ -33,6 +33,7 @@ use crate::controller::store::{Requests, Serves};
 use crate::controller::watch::{self, IssuerWatch};
 use crate::lease::{self, Elector, Leadership, Settings};
 use crate::metrics::Metrics;
+use crate::random::{self, Chance};
 use crate::signer::http::Transport;
 use crate::signer::registry::Registry;
 
@@ -85,7 +86,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
         async {
             let stop = stop_on_signal()?;
             let client = client(config.kubeconfig.clone()).await?;
-            let seams = Seams { client, clock: Arc::new(SystemClock), transport: None };
+            let seams =
+                Seams { client, clock: Arc::new(SystemClock), transport: None, chance: random::machine() };
             Box::pin(serve(config, seams, stop)).await
         },
     )
@@ -99,12 +101,14 @@ pub struct Seams {
     pub clock: SharedClock,
     /// The way to PKIs; over the network if `None`.
     pub transport: Option<Arc<dyn Transport>>,
+    /// What spreads retries, checks and contenders.
+    pub chance: Chance,
 }
 
 /// Runs until `stop`, or until leadership is lost.
 #[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
 pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Result<(), RunError> {
-    let Seams { client, clock, transport } = seams;
+    let Seams { client, clock, transport, chance } = seams;
     let Config {
         metrics_address,
         health_address,
@@ -151,7 +155,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
                 identity: identity.clone(),
                 timing: election.timing,
             };
-            let elector = Elector::new(client.clone(), Arc::clone(&clock), settings);
+            let elector = Elector::new(client.clone(), Arc::clone(&clock), Arc::clone(&chance), settings);
             let leadership = elector.leadership();
             background.spawn(elector.run(after_work.clone()));
             leadership
@@ -179,6 +183,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
             requests: Arc::clone(&requests),
             issuers: Arc::clone(&issuers),
             clock: Arc::clone(&clock),
+            chance: Arc::clone(&chance),
         },
         status: status.clone(),
         events: events.clone(),
@@ -198,6 +203,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         queue: issuer_queue.clone(),
         request_queue: request_queue.clone(),
         clock,
+        chance,
         cluster_namespace: cluster_resource_namespace.into(),
         metrics: Arc::clone(&metrics),
         uids: Arc::default(),

@@ -15,7 +15,7 @@ use crate::{
     connection::Ending,
     fault::Fault,
     ledger::Issued,
-    server::{Config, StartError},
+    server::{self, Config, Running, StartError},
     store::World,
     vault,
 };
@@ -62,6 +62,16 @@ impl MockPki {
             }
         }
         Ok(Response::from_parts(head, whole.freeze()))
+    }
+
+    /// Opens it to clients with sockets as well: where `config` says, the Vault face and the control port. May be
+    /// called in another runtime than the one that it was made in; waits of faults that such clients meet are then
+    /// that runtime's.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way.
+    pub async fn listen(&self, config: &Config) -> Result<Running, StartError> {
+        server::open(Arc::clone(&self.0), config, server::Doors::bind(config).await?)
     }
 
     /// Installs a fault. Gives its id.

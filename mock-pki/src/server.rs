@@ -40,6 +40,8 @@ pub struct Config {
     pub ledger_capacity: usize,
     /// The most requests the journal remembers.
     pub journal_capacity: usize,
+    /// What the serial numbers of end entities follow from; random ones if `None`.
+    pub serial_seed: Option<u64>,
 }
 
 impl Default for Config {
@@ -54,6 +56,7 @@ impl Default for Config {
             allow_non_loopback: false,
             ledger_capacity: 1_000_000,
             journal_capacity: 10_000,
+            serial_seed: None,
         }
     }
 }
@@ -145,9 +148,29 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     if config.root_token.is_empty() || !config.root_token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(StartError::RootToken);
     }
-    let (vault, vault_address) = listen(config.vault_listen, config.allow_non_loopback).await?;
-    let (control, control_address) = listen(config.control_listen, config.allow_non_loopback).await?;
+    let doors = Doors::bind(&config).await?;
     let world = world(&config).await?;
+    open(world, &config, doors)
+}
+
+/// Where clients come in.
+pub(crate) struct Doors {
+    vault: (TcpListener, SocketAddr),
+    control: (TcpListener, SocketAddr),
+}
+
+impl Doors {
+    /// Takes the addresses, so that nothing else is begun if one of them is in use.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, StartError> {
+        let vault = listen(config.vault_listen, config.allow_non_loopback).await?;
+        let control = listen(config.control_listen, config.allow_non_loopback).await?;
+        Ok(Self { vault, control })
+    }
+}
+
+/// Lets clients in.
+pub(crate) fn open(world: Arc<World>, config: &Config, doors: Doors) -> Result<Running, StartError> {
+    let Doors { vault: (vault, vault_address), control: (control, control_address) } = doors;
     let (stop, stopped) = watch::channel(false);
     let (acceptor, tls_ca) = match tls::acceptor(&config.vault_tls, clock::now())? {
         Some((acceptor, ca)) => (Some(acceptor), ca),
@@ -168,7 +191,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     Ok(Running {
         vault_url: format!("{scheme}://{vault_address}"),
         control_url: format!("http://{control_address}"),
-        root_token: config.root_token,
+        root_token: config.root_token.clone(),
         tls_ca,
         root_ca,
         stop,

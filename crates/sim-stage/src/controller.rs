@@ -1,10 +1,12 @@
 //! The real controller as a task.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use external_issuer::args::{self, Command};
 use external_issuer::clock::Clock;
+use external_issuer::random::Chance;
 use external_issuer::run::{self, RunError, Seams};
 use external_issuer::signer::http::Transport;
 use jiff::Timestamp;
@@ -38,11 +40,25 @@ impl Clock for SimClock {
     }
 }
 
+/// A sequence that a seed fixes (the generator is splitmix64).
+fn chance(seed: u64) -> Chance {
+    let state = AtomicU64::new(seed);
+    Arc::new(move || {
+        let step = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = state.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let upper = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default();
+        f64::from(upper) / (f64::from(u32::MAX) + 1.0)
+    })
+}
+
 impl Controller {
     pub(crate) fn start(
         client: Client,
         clock: sim_kube::client::Clock,
         transport: Arc<dyn Transport>,
+        seed: u64,
         flags: &[&str],
     ) -> anyhow::Result<Self> {
         // No address is listened on, unless a flag says so: where a flag is given twice the last one counts.
@@ -53,7 +69,12 @@ impl Controller {
             bail!("the controller's flags print something instead of running it");
         };
         let stop = CancellationToken::new();
-        let seams = Seams { client, clock: Arc::new(SimClock(clock)), transport: Some(transport) };
+        let seams = Seams {
+            client,
+            clock: Arc::new(SimClock(clock)),
+            transport: Some(transport),
+            chance: chance(seed),
+        };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task })
     }
@@ -61,6 +82,11 @@ impl Controller {
     /// What SIGTERM does; waits for the end.
     pub async fn stop(mut self) -> Ended {
         self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits for the end, which comes by itself only if something is wrong.
+    pub async fn ended(&mut self) -> Ended {
         match (&mut self.task).await {
             Ok(Ok(())) => Ended::Well,
             Ok(Err(error)) => Ended::Failed(error),

@@ -74,7 +74,7 @@ impl Pki {
 
         let urls = self.urls();
         let leaf = LeafProfile {
-            serial: random::serial(),
+            serial: ledger.next_serial(),
             not_before: whole(minus(now, order.rules.not_before_duration)),
             not_after: whole(not_after),
             is_ca: false,
