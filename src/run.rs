@@ -36,6 +36,7 @@ use crate::controller::unused::{Revocations, UnusedCertificates};
 use crate::controller::watch::{self, IssuerWatch};
 use crate::lease::{self, Elector, Leadership, Settings};
 use crate::metrics::Metrics;
+use crate::random::{self, Chance};
 use crate::signer::http::Transport;
 use crate::signer::registry::Registry;
 
@@ -90,7 +91,13 @@ pub fn run(config: Config) -> Result<(), RunError> {
         async {
             let stop = stop_on_signal()?;
             let client = client(config.kubeconfig.clone()).await?;
-            let seams = Seams { client, clock: Arc::new(SystemClock), transport: None, doors: None };
+            let seams = Seams {
+                client,
+                clock: Arc::new(SystemClock),
+                transport: None,
+                doors: None,
+                chance: random::machine(),
+            };
             Box::pin(serve(config, seams, stop)).await
         },
     )
@@ -106,12 +113,14 @@ pub struct Seams {
     pub transport: Option<Arc<dyn Transport>>,
     /// Who wants to read health and metrics without a socket; is sent what answers there.
     pub doors: Option<oneshot::Sender<Router>>,
+    /// What spreads retries, checks and contenders.
+    pub chance: Chance,
 }
 
 /// Runs until `stop`, or until leadership is lost.
 #[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
 pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Result<(), RunError> {
-    let Seams { client, clock, transport, doors } = seams;
+    let Seams { client, clock, transport, doors, chance } = seams;
     let Config {
         metrics_address,
         health_address,
@@ -162,7 +171,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
                 identity: identity.clone(),
                 timing: election.timing,
             };
-            let elector = Elector::new(client.clone(), Arc::clone(&clock), settings);
+            let elector = Elector::new(client.clone(), Arc::clone(&clock), Arc::clone(&chance), settings);
             let leadership = elector.leadership();
             background.spawn(elector.run(after_work.clone()));
             leadership
@@ -191,6 +200,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         leadership: leadership.clone(),
         metrics: Arc::clone(&metrics),
         revocations: Revocations::new(revocation_queue),
+        chance: Arc::clone(&chance),
     };
     let request_reconciler = RequestReconciler {
         client: client.clone(),
@@ -198,6 +208,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
             requests: Arc::clone(&requests),
             issuers: Arc::clone(&issuers),
             clock: Arc::clone(&clock),
+            chance: Arc::clone(&chance),
         },
         status: status.clone(),
         events: events.clone(),
@@ -218,6 +229,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         queue: issuer_queue.clone(),
         request_queue: request_queue.clone(),
         clock,
+        chance,
         cluster_namespace: cluster_resource_namespace.into(),
         metrics: Arc::clone(&metrics),
         uids: Arc::default(),

@@ -153,6 +153,7 @@ impl Args {
             allow_non_loopback: self.allow_non_loopback,
             ledger_capacity: self.ledger_capacity,
             journal_capacity: self.journal_capacity,
+            serial_seed: None,
         })
     }
 }

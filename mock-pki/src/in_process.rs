@@ -18,7 +18,7 @@ use crate::{
     face::Face,
     fault::Fault,
     ledger::Issued,
-    server::{Config, StartError},
+    server::{self, Config, Running, StartError},
     service,
     store::World,
     vault,
@@ -85,6 +85,15 @@ impl MockPki {
         // Bodies of this router are complete: none of them can fail half-way.
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         Response::from_parts(head, bytes)
+    }
+
+    /// Opens it to clients with sockets as well, where `config` says. May be called in another runtime than the one
+    /// that it was made in; waits of faults that such clients meet are then that runtime's.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way.
+    pub async fn listen(&self, config: &Config) -> Result<Running, StartError> {
+        server::open(Arc::clone(&self.0), config, server::Doors::bind(config).await?)
     }
 
     /// Installs a fault. Gives its id.

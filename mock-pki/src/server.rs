@@ -13,7 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    admin, clock, connection, face, service,
+    admin, clock, connection,
+    face::{self, Face},
+    service,
     store::World,
     tls::{self, TlsError},
 };
@@ -41,6 +43,8 @@ pub struct Config {
     pub ledger_capacity: usize,
     /// The most requests the journal remembers.
     pub journal_capacity: usize,
+    /// What the serial numbers of end entities follow from; random ones if `None`.
+    pub serial_seed: Option<u64>,
 }
 
 /// Where and how a face listens.
@@ -81,6 +85,7 @@ impl Default for Config {
             allow_non_loopback: false,
             ledger_capacity: 1_000_000,
             journal_capacity: 10_000,
+            serial_seed: None,
         }
     }
 }
@@ -178,20 +183,47 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     if config.root_token.is_empty() || !config.root_token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(StartError::RootToken);
     }
-    let mut listeners = Vec::new();
-    for face in face::ALL {
-        if let Some(Listen { address, tls }) = config.faces.get(face.name) {
-            let (listener, address) = listen(*address, config.allow_non_loopback).await?;
-            listeners.push((*face, listener, address, *tls || face.needs_tls));
-        }
-    }
-    let (control, control_address) = listen(config.control_listen, config.allow_non_loopback).await?;
+    let doors = Doors::bind(&config).await?;
     let world = world(&config).await?;
+    open(world, &config, doors)
+}
+
+/// Where clients come in.
+pub(crate) struct Doors {
+    faces: Vec<Door>,
+    control: (TcpListener, SocketAddr),
+}
+
+struct Door {
+    face: &'static Face,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: bool,
+}
+
+impl Doors {
+    /// Takes the addresses, so that nothing else is begun if one of them is in use.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, StartError> {
+        let mut faces = Vec::new();
+        for face in face::ALL {
+            if let Some(Listen { address, tls }) = config.faces.get(face.name) {
+                let (listener, address) = listen(*address, config.allow_non_loopback).await?;
+                faces.push(Door { face, listener, address, tls: *tls || face.needs_tls });
+            }
+        }
+        let control = listen(config.control_listen, config.allow_non_loopback).await?;
+        Ok(Self { faces, control })
+    }
+}
+
+/// Lets clients in.
+pub(crate) fn open(world: Arc<World>, config: &Config, doors: Doors) -> Result<Running, StartError> {
+    let Doors { faces, control: (control, control_address) } = doors;
     let (stop, stopped) = watch::channel(false);
     let (acceptor, tls_ca) = tls::acceptor(&config.tls, clock::now())?;
 
     let (mut urls, mut tasks) = (BTreeMap::new(), Vec::new());
-    for (face, listener, address, tls) in listeners {
+    for Door { face, listener, address, tls } in faces {
         let scheme = if tls { "https" } else { "http" };
         urls.insert(face.name, format!("{scheme}://{address}"));
         let (world, acceptor) = (Arc::clone(&world), tls.then(|| acceptor.clone()));
@@ -210,7 +242,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     Ok(Running {
         urls,
         control_url: format!("http://{control_address}"),
-        root_token: config.root_token,
+        root_token: config.root_token.clone(),
         tls_ca,
         root_ca,
         stop,

@@ -106,7 +106,7 @@ impl RequestReconciler {
                 Try::Home => return,
                 Try::Changed => {}
                 Try::NotTaken => {
-                    let wait = retry::delay(answer.failures, crate::random::fraction(), None);
+                    let wait = retry::delay(answer.failures, (self.load.chance)(), None);
                     answer.failures = answer.failures.saturating_add(1);
                     if answer.failures >= TRIES_IN_PLACE {
                         self.answers.keep(key.clone(), answer);

@@ -18,7 +18,7 @@ use crate::decide::issuer::{self, Checked, IssuerConclusion};
 use crate::decide::recipe::{self, Content, Ingredients, Recipe, Unready};
 use crate::decide::{Notice, Terms};
 use crate::metrics::Metrics;
-use crate::random;
+use crate::random::Chance;
 use crate::signer::registry::Registry;
 use crate::signer::secret::SecretText;
 use crate::signer::{Offers, Signer, Unhealthy, UnhealthyReason};
@@ -44,6 +44,8 @@ pub struct IssuerReconciler {
     pub request_queue: Queue<RequestKey>,
     /// The time.
     pub clock: SharedClock,
+    /// What spreads checks.
+    pub chance: Chance,
     /// The cluster resource namespace.
     pub cluster_namespace: Arc<str>,
     /// What is counted.
@@ -79,7 +81,7 @@ impl IssuerReconciler {
         let now = self.clock.now();
         let conclusion = issuer::conclude(
             now,
-            random::fraction(),
+            (self.chance)(),
             issuer.generation,
             &issuer.status,
             &patience,

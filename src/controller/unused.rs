@@ -19,6 +19,7 @@ use super::issuers::{Issuers, SharedSigner};
 use super::queue::Queue;
 use super::request::CALLS_PER_SUBMISSION;
 use super::store::RequestKey;
+use crate::random::Chance;
 use crate::api::{CertificateRequest, IssuerKey};
 use crate::decide::earlier::revocation;
 use crate::decide::{Step, Waste, retry};
@@ -39,6 +40,8 @@ pub struct UnusedCertificates {
     pub metrics: Arc<Metrics>,
     /// What is to be revoked, and when.
     pub revocations: Revocations,
+    /// Spreads what is tried again.
+    pub chance: Chance,
 }
 
 /// The revocations that are not done yet. Cheap to clone.
@@ -152,7 +155,7 @@ impl UnusedCertificates {
         if matches!(came_to, Revocation::Retryable { .. }) {
             pending.failures += 1;
             if pending.failures < TRIES {
-                let wait = retry::delay(pending.failures, crate::random::fraction(), None);
+                let wait = retry::delay(pending.failures, (self.chance)(), None);
                 return self.revocations.again(key, pending, wait);
             }
         }

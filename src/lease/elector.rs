@@ -14,12 +14,13 @@ use super::leadership::State;
 use super::rules::{self, Seen, Step};
 use super::{Leadership, Settings};
 use crate::clock::SharedClock;
-use crate::random;
+use crate::random::Chance;
 
 /// One contender.
 pub struct Elector {
     api: Api<Lease>,
     clock: SharedClock,
+    chance: Chance,
     settings: Settings,
     seen: Option<Seen>,
     /// While leading: when the last renewal that succeeded was sent.
@@ -39,10 +40,10 @@ enum CallError {
 impl Elector {
     /// A contender that does nothing yet. The wall clock is only for what people read in the Lease.
     #[must_use]
-    pub fn new(client: Client, clock: SharedClock, settings: Settings) -> Self {
+    pub fn new(client: Client, clock: SharedClock, chance: Chance, settings: Settings) -> Self {
         let api = Api::namespaced(client, &settings.namespace);
         let (state, _) = watch::channel(State::default());
-        Self { api, clock, settings, seen: None, renewed: None, state }
+        Self { api, clock, chance, settings, seen: None, renewed: None, state }
     }
 
     /// The view for the rest of the process.
@@ -85,7 +86,7 @@ impl Elector {
     /// at every try.
     fn pause(&self) -> Duration {
         let period = self.settings.timing.retry_period();
-        if self.renewed.is_some() { period } else { period.mul_f64(1.0 + 1.2 * random::fraction()) }
+        if self.renewed.is_some() { period } else { period.mul_f64(1.0 + 1.2 * (self.chance)()) }
     }
 
     async fn try_once(&mut self) {

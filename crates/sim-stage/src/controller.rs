@@ -1,11 +1,13 @@
 //! The real controller as a task.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use axum::Router;
 use external_issuer::args::{self, Command};
 use external_issuer::clock::Clock;
+use external_issuer::random::Chance;
 use external_issuer::run::{self, RunError, Seams};
 use external_issuer::signer::http::Transport;
 use jiff::{SignedDuration, Timestamp};
@@ -53,12 +55,26 @@ impl Clock for SimClock {
     }
 }
 
+/// A sequence that a seed fixes (the generator is splitmix64).
+fn chance(seed: u64) -> Chance {
+    let state = AtomicU64::new(seed);
+    Arc::new(move || {
+        let step = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = state.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let upper = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default();
+        f64::from(upper) / (f64::from(u32::MAX) + 1.0)
+    })
+}
+
 impl Controller {
     pub(crate) fn start(
         client: Client,
         clock: sim_kube::client::Clock,
         ahead: SignedDuration,
         transport: Arc<dyn Transport>,
+        seed: u64,
         flags: &[&str],
     ) -> anyhow::Result<Self> {
         // No address is listened on, unless a flag says so: where a flag is given twice the last one counts.
@@ -71,7 +87,7 @@ impl Controller {
         let stop = CancellationToken::new();
         let (tell, doors) = oneshot::channel();
         let clock = Arc::new(SimClock { stage: clock, ahead });
-        let seams = Seams { client, clock, transport: Some(transport), doors: Some(tell) };
+        let seams = Seams { client, clock, transport: Some(transport), doors: Some(tell), chance: chance(seed) };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task, doors })
     }
@@ -86,7 +102,7 @@ impl Controller {
         self.stop.cancel();
     }
 
-    /// Waits until it ends by itself, or because it was asked to.
+    /// Waits for the end, which comes by itself only if something is wrong.
     pub async fn ended(&mut self) -> Ended {
         match (&mut self.task).await {
             Ok(Ok(())) => Ended::Well,

@@ -43,7 +43,7 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(1);
 /// How a stage is set.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What uids, generated names and cert-manager's keys follow from.
+    /// What uids, generated names, cert-manager's keys, serial numbers and the controller's jitter follow from.
     pub seed: u64,
     /// What its clock shows at first.
     pub begins: Timestamp,
@@ -69,7 +69,7 @@ impl Stage {
             options.begins,
         );
         let server = Server::new(cluster, clock);
-        let stage = Self { pki: Pki::new(clock)?, server, seed: options.seed };
+        let stage = Self { pki: Pki::new(server.clone(), options.seed)?, server, seed: options.seed };
         manifests::install(&stage.admin()).await?;
         stage.server.with(|cluster, _| cluster.add_admission(webhook::CertManagerWebhook));
         Ok(stage)
@@ -140,6 +140,6 @@ impl Stage {
             .server
             .client_of(Peer(peer.into()), Identity::service_account(SYSTEM, "external-issuer-controller"));
         let transport = apart.transport.unwrap_or_else(|| self.pki.transport());
-        Controller::start(client, self.clock(), apart.clock_ahead, transport, flags)
+        Controller::start(client, self.clock(), apart.clock_ahead, transport, self.seed, flags)
     }
 }

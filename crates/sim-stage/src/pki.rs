@@ -1,16 +1,18 @@
 //! mock-pki, called without a socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use bytes::Bytes;
 use external_issuer::signer::http::Transport;
 use futures::future::BoxFuture;
+use mock_pki::Fault;
 use mock_pki::in_process::MockPki;
 use mock_pki::ledger::Issued;
-use mock_pki::{Fault, server};
-use sim_kube::client::Clock;
+use mock_pki::server::{self, Running, StartError};
+use sim_kube::client::Server;
 
 /// A PKI. Whatever host a configuration names, it answers.
 #[derive(Clone)]
@@ -35,9 +37,26 @@ pub struct Call {
 }
 
 impl Pki {
-    pub(crate) fn new(clock: Clock) -> anyhow::Result<Self> {
-        let mock = MockPki::new(&server::Config::default(), Arc::new(move || clock.now()))?;
+    /// A PKI by the clock of this server.
+    pub(crate) fn new(server: Server, seed: u64) -> anyhow::Result<Self> {
+        let config = server::Config { serial_seed: Some(seed), ..server::Config::default() };
+        let mock = MockPki::new(&config, Arc::new(move || server.now()))?;
         Ok(Self { mock, ears: Ears::default() })
+    }
+
+    /// Opens it to clients with sockets as well: the Vault face, whose root token is `root`, and the control port.
+    /// May be called in a runtime of its own.
+    ///
+    /// # Errors
+    /// An address is taken, or is no loopback address.
+    pub async fn listen(&self, vault: SocketAddr, control: SocketAddr) -> Result<Running, StartError> {
+        let vault = server::Listen { address: vault, tls: false };
+        let doors = server::Config {
+            faces: [("vault", vault)].into(),
+            control_listen: control,
+            ..server::Config::default()
+        };
+        self.mock.listen(&doors).await
     }
 
     /// Installs a fault; gives its id.

@@ -72,7 +72,7 @@ impl Pki {
 
         let (urls, request_id) = (self.urls(), random::uuid());
         let leaf = LeafProfile {
-            serial: random::serial(),
+            serial: ledger.next_serial(),
             not_before: whole(minus(now, order.rules.not_before_duration)),
             not_after: whole(not_after),
             is_ca: false,

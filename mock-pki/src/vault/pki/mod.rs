@@ -32,7 +32,6 @@ use crate::{
     ca::Ca,
     fault::Certificates,
     ledger::Ledger,
-    random,
     sync::{read, write},
     vault::{
         envelope::Answer,
