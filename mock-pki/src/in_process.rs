@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 
 use crate::{
@@ -44,7 +44,8 @@ impl MockPki {
     /// A fault cut the connection.
     pub async fn vault(&self, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
         let ending = Ending::default();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        head.uri = origin_form(&head.uri);
         let answer = vault::service::respond(&self.0, &ending, head, Ok(body)).await;
         let Ok(answer) = answer else {
             return Err(if ending.is_reset() {
@@ -95,4 +96,9 @@ impl MockPki {
     pub fn ledger(&self) -> Vec<Issued> {
         self.0.epoch().ledger.all()
     }
+}
+
+/// The target as a client writes it into a request line: without scheme and host.
+fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(|| Uri::from_static("/"), |target| target.clone().into())
 }
