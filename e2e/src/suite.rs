@@ -35,6 +35,16 @@ pub enum Mode {
     Alone,
     /// Alone, with a controller whose clock is wrong. Left out where that cannot be had.
     WrongClock,
+    /// Beside others where no webhook of cert-manager's reads requests.
+    Unread,
+}
+
+impl Mode {
+    /// Whether others may run meanwhile: the scenario leaves the controller alone.
+    #[must_use]
+    pub fn is_beside(self) -> bool {
+        matches!(self, Self::Beside | Self::Unread)
+    }
 }
 
 /// The part of the command line that all arms share.
@@ -73,7 +83,7 @@ pub fn run(mut flags: Selection, arm: impl Arm, scenarios: &[Scenario], seed: u6
     let arm = Arc::new(arm);
     let times: Arc<Mutex<BTreeMap<String, Duration>>> = Arc::default();
     let mut sorted = scenarios.to_vec();
-    sorted.sort_by_key(|scenario| scenario.mode != Mode::Beside);
+    sorted.sort_by_key(|scenario| !scenario.mode.is_beside());
     let mut trials = Vec::new();
     for scenario in sorted {
         let left_out = arm.leaves_out(&scenario);
@@ -128,7 +138,7 @@ pub async fn judge(ground: &Ground, scenario: Scenario, seed: u64) -> Result {
         world.check().await.context("after the scenario")?;
         let after = ground.controller.replicas();
         ensure!(
-            scenario.mode != Mode::Beside || before == after,
+            !scenario.mode.is_beside() || before == after,
             "the controller ended by itself: {before:?} ran before, {after:?} after{}",
             world.story().await
         );

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 
 use crate::{
@@ -54,7 +54,8 @@ impl MockPki {
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, io::ErrorKind> {
         let connection = Connection::default();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        head.uri = origin_form(&head.uri);
         let answer = service::respond(face, &self.0, &connection, head, Ok(body)).await;
         let Ok(answer) = answer else {
             return Err(if connection.ending.is_reset() {
@@ -114,4 +115,9 @@ impl MockPki {
     pub fn ledger(&self) -> Vec<Issued> {
         self.0.epoch().ledger.all()
     }
+}
+
+/// The target as a client writes it into a request line: without scheme and host.
+fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(|| Uri::from_static("/"), |target| target.clone().into())
 }

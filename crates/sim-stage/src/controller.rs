@@ -1,7 +1,7 @@
 //! The real controller as a task.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use axum::Router;
@@ -44,14 +44,17 @@ pub enum Ended {
     Killed,
 }
 
+/// Never shows the same time twice, as no real one does: events are named after the nanosecond.
 struct SimClock {
     stage: sim_kube::client::Clock,
     ahead: SignedDuration,
+    read: AtomicI64,
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        self.stage.now() + self.ahead
+        let read = SignedDuration::from_nanos(self.read.fetch_add(1, Ordering::Relaxed));
+        self.stage.now() + self.ahead + read
     }
 }
 
@@ -86,7 +89,7 @@ impl Controller {
         };
         let stop = CancellationToken::new();
         let (tell, doors) = oneshot::channel();
-        let clock = Arc::new(SimClock { stage: clock, ahead });
+        let clock = Arc::new(SimClock { stage: clock, ahead, read: AtomicI64::new(0) });
         let seams = Seams { client, clock, transport: Some(transport), doors: Some(tell), chance: chance(seed) };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task, doors })

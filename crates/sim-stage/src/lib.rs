@@ -19,6 +19,7 @@ mod pki;
 mod webhook;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
@@ -53,6 +54,7 @@ pub struct Options {
 pub struct Stage {
     server: Server,
     seed: u64,
+    reads_csr: Arc<AtomicBool>,
     /// The PKI.
     pub pki: Pki,
 }
@@ -69,9 +71,12 @@ impl Stage {
             options.begins,
         );
         let server = Server::new(cluster, clock);
-        let stage = Self { pki: Pki::new(server.clone(), options.seed)?, server, seed: options.seed };
+        let pki = Pki::new(server.clone(), options.seed)?;
+        let reads_csr = Arc::new(AtomicBool::new(true));
+        let stage = Self { pki, server, seed: options.seed, reads_csr };
         manifests::install(&stage.admin()).await?;
-        stage.server.with(|cluster, _| cluster.add_admission(webhook::CertManagerWebhook));
+        let webhook = webhook::CertManagerWebhook { reads_csr: Arc::clone(&stage.reads_csr) };
+        stage.server.with(|cluster, _| cluster.add_admission(webhook));
         Ok(stage)
     }
 
@@ -91,6 +96,11 @@ impl Stage {
     #[must_use]
     pub fn admin(&self) -> Client {
         self.server.client(Identity::admin())
+    }
+
+    /// From now on cert-manager's webhook lets every CSR pass, unread.
+    pub fn any_csr_passes(&self) {
+        self.reads_csr.store(false, Ordering::Relaxed);
     }
 
     /// Makes a namespace whose owner lets the controller read the ConfigMap `pki-config` and the Secret

@@ -1,5 +1,8 @@
 //! cert-manager's webhook for CertificateRequests, where the simulated API server asks it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::StatusCode;
 use serde_json::Value;
 use sim_cert_manager::admission::{self, Questions, SignerKind, User, Write};
@@ -7,7 +10,10 @@ use sim_kube::admission::{Admission, Attributes};
 use sim_kube::rbac::{self, Resource, Target};
 use sim_kube::{Failure, GroupResource, Verb};
 
-pub(crate) struct CertManagerWebhook;
+/// Asks as long as it is told to read CSRs, and otherwise keeps only to what policies in the API server can check.
+pub(crate) struct CertManagerWebhook {
+    pub(crate) reads_csr: Arc<AtomicBool>,
+}
 
 impl Admission for CertManagerWebhook {
     fn admit(&self, attributes: &Attributes<'_>) -> Result<Option<Value>, Failure> {
@@ -26,6 +32,7 @@ impl Admission for CertManagerWebhook {
             Write { old: attributes.old, new, is_status: attributes.subresource == "status", user: &user };
         let questions = Questions {
             signer_kind: &|group, kind| signer_kind(attributes, group, kind),
+            reads_csr: self.reads_csr.load(Ordering::Relaxed),
             may_approve: &|name| {
                 let signers =
                     Resource { group: "cert-manager.io", resource: "signers", name, ..Resource::default() };

@@ -22,7 +22,8 @@ mod vault;
 
 use crate::suite::Scenario;
 
-/// Lists a topic's scenarios: `beside` others, or `alone`; one with a `wrong_clock` is alone, too.
+/// Lists a topic's scenarios: `beside` others, or `alone`; one with a `wrong_clock` is alone, too; what is `unread` by
+/// a webhook is beside others.
 macro_rules! scenarios {
     ($topic:literal: $($mode:ident $name:ident),+ $(,)?) => {
         pub(super) const ALL: &[$crate::suite::Scenario] = &[$(
@@ -35,6 +36,7 @@ macro_rules! scenarios {
     };
     (@ beside) => { $crate::suite::Mode::Beside };
     (@ alone) => { $crate::suite::Mode::Alone };
+    (@ unread) => { $crate::suite::Mode::Unread };
     (@ wrong_clock) => { $crate::suite::Mode::WrongClock };
 }
 use scenarios;

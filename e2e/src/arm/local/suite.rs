@@ -97,7 +97,7 @@ struct Shared {
 impl Shared {
     async fn scenario(&self, scenario: Scenario, seed: u64) -> Result {
         let ground = self.ground().await?;
-        if scenario.mode == Mode::Beside {
+        if scenario.mode.is_beside() {
             let _turn = self.turn.read().await;
             suite::judge(ground, scenario, seed).await
         } else {

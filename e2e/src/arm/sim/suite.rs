@@ -51,7 +51,7 @@ impl Arm for Simulated {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
         runtime.block_on(async {
-            let sim = Sim::up(seed, log).await.context("setting the stage")?;
+            let sim = Sim::up(seed, scenario.mode, log).await.context("setting the stage")?;
             suite::judge(&sim.ground, scenario, seed).await
         })
     }
