@@ -69,7 +69,7 @@ impl CrlReason {
 
 impl Authority {
     /// Signs a CRL; gives its DER. The entries stand in the order given, and are taken one by one: 100,000 of
-    /// them need a few times the 4 MB that the list has in the end.
+    /// them need some 16 MB, for a list of 5 MB.
     ///
     /// # Errors
     /// [`CaError::MayNotSignCrls`], [`CaError::Time`], [`CaError::Encode`], or the library fails to sign.

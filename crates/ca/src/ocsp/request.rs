@@ -188,6 +188,27 @@ mod tests {
         Signable { tbs, signature: None }.to_der().unwrap()
     }
 
+    #[test]
+    fn an_extension_of_a_single_request_matters_only_when_it_is_critical() {
+        let plain = request(V1, &[vec![1]], &[]);
+        let cert_id = OcspRequest::from_der(&plain).unwrap().cert_ids()[0];
+        let id = ObjectIdentifier::new_unwrap("1.2.3.4");
+        for (critical, expected) in [(false, Ok(cert_id)), (true, Err(OcspRequestError::Critical(id)))] {
+            let value = OctetStringRef::new(&[]).unwrap();
+            let single = Request { cert_id, extensions: Some(vec![Extension { id, critical, value }]) };
+            let (version, request_list) = (V1, vec![single]);
+            let tbs = TbsRequest { version, requestor_name: None, request_list, extensions: None };
+            let der = Signable { tbs, signature: None }.to_der().unwrap();
+            assert_eq!(OcspRequest::from_der(&der).map(|request| request.cert_ids()[0]), expected);
+        }
+    }
+
+    #[test]
+    fn a_nonce_may_be_critical() {
+        let der = request(V1, &[vec![1]], &[(NONCE, true, vec![4, 1, 9])]);
+        assert_eq!(OcspRequest::from_der(&der).unwrap().nonce(), Some([9].as_slice()));
+    }
+
     fn with_nonce(nonce: &[u8]) -> Vec<u8> {
         let value = OctetStringRef::new(nonce).unwrap().to_der().unwrap();
         request(V1, &[vec![1]], &[(NONCE, false, value)])

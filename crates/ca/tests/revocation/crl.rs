@@ -96,6 +96,9 @@ fn a_crl_says_what_its_profile_says() {
         assert!(text.contains(line), "{line} in {text}");
     }
     assert!(!text.contains("critical"), "{text}");
+    // RFC 5280 5.1.2.6: the extensions [0] follow nextUpdate, without an empty list in between.
+    let next_update = b"491231235959Z\xa0";
+    assert!(empty.windows(next_update.len()).any(|window| window == next_update));
 }
 
 #[test]

@@ -78,6 +78,31 @@ Response verify OK
 }
 
 #[test]
+fn a_response_says_what_its_profile_says() {
+    let certificate = leaf(p256(), Vec::new());
+    let openssl = asked(p256(), &[("leaf.pem", &certificate)], "-cert leaf.pem -nonce");
+    let der = openssl.read("request");
+    let request = OcspRequest::from_der(&der).unwrap();
+    let profile = OcspProfile { produced_at: "2003-04-05T06:07:08.9Z".parse().unwrap(), ..profile(&request) };
+    let status = CertStatus::Revoked { at: start(), reason: None };
+    openssl.write("response", &p256().answer_ocsp(request.cert_ids(), &profile, |_| status).unwrap());
+    let text = openssl.run("ocsp -respin response -noverify -resp_text").text;
+    for line in [
+        "OCSP Response Status: successful (0x0)",
+        "Response Type: Basic OCSP Response",
+        "Version: 1 (0x0)",
+        "Responder Id: CN = Root EcdsaP256",
+        "Produced At: Apr  5 06:07:08 2003 GMT",
+        "Cert Status: revoked",
+        "Revocation Time: Feb  3 04:05:06 2001 GMT",
+        "OCSP Nonce: \n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(!text.contains("Reason") && !text.contains("critical"), "{text}");
+}
+
+#[test]
 fn openssl_notices_a_changed_status_and_another_nonce() {
     let certificate = leaf(p256(), Vec::new());
     let leaves = [("leaf.pem", &certificate)];
@@ -133,20 +158,26 @@ fn an_intermediate_answers_for_itself() {
 
 #[test]
 fn what_another_issued_is_unknown_and_nobody_is_asked_about_it() {
-    let other = authority(SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap(), "Root EcdsaP256");
-    let (own, foreign) = (leaf(p256(), Vec::new()), leaf(&other, Vec::new()));
-    let openssl = asked(
-        p256(),
-        &[("own.pem", &own), ("foreign.pem", &foreign), ("other.pem", own_certificate(&other))],
-        "-cert own.pem -sha384 -cert own.pem -sha512 -cert own.pem -md5 -cert own.pem -sha1 -issuer other.pem -cert foreign.pem",
-    );
+    // One has this authority's name, the other its key.
+    let namesake = authority(SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap(), "Root EcdsaP256");
+    let same_key = p256().key().to_pkcs8_pem().unwrap();
+    let renamed = authority(SigningKey::from_pem(same_key.as_bytes()).unwrap(), "Renamed");
+    let own = leaf(p256(), Vec::new());
+    let leaves = [
+        ("own.pem", &own),
+        ("namesake.pem", own_certificate(&namesake)),
+        ("renamed.pem", own_certificate(&renamed)),
+    ];
+    let certificates = "-cert own.pem -sha384 -cert own.pem -sha512 -cert own.pem -md5 -cert own.pem -sha1 \
+                        -issuer namesake.pem -cert own.pem -issuer renamed.pem -serial 1";
+    let openssl = asked(p256(), &leaves, certificates);
     let der = openssl.read("request");
     let request = OcspRequest::from_der(&der).unwrap();
     let hashes: Vec<_> = request.cert_ids().iter().map(ca::CertId::hash_algorithm).collect();
     let [sha1, .., sha384, sha512] = HashAlgorithm::ALL.map(Some);
-    assert_eq!(hashes, [sha1, sha384, sha512, None, sha1]);
+    assert_eq!(hashes, [sha1, sha384, sha512, None, sha1, sha1]);
     let named: Vec<_> = request.cert_ids().iter().map(|id| id.names_issuer(p256()).unwrap()).collect();
-    assert_eq!(named, [true, true, true, false, false]);
+    assert_eq!(named, [true, true, true, false, false, false]);
 
     let calls = Cell::new(0);
     let response = p256()
@@ -161,7 +192,8 @@ fn what_another_issued_is_unknown_and_nobody_is_asked_about_it() {
         ("-cert own.pem", "own.pem: good"),
         ("-sha512 -cert own.pem", "own.pem: good"),
         ("-md5 -cert own.pem", "own.pem: unknown"),
-        ("-issuer other.pem -cert foreign.pem", "foreign.pem: unknown"),
+        ("-issuer namesake.pem -cert own.pem", "own.pem: unknown"),
+        ("-issuer renamed.pem -serial 1", "1: unknown"),
     ] {
         let verdict = openssl.run(&format!("{STATUS} {certificate}"));
         assert!(verdict.text.contains(status), "{status}: {verdict:?}");
