@@ -19,12 +19,12 @@ use super::issuers::{Issuers, SharedSigner};
 use super::queue::Queue;
 use super::request::CALLS_PER_SUBMISSION;
 use super::store::RequestKey;
-use crate::random::Chance;
 use crate::api::{CertificateRequest, IssuerKey};
 use crate::decide::earlier::revocation;
 use crate::decide::{Step, Waste, retry};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
+use crate::random::Chance;
 use crate::signer::Revocation;
 
 /// Reports certificates that are not used. Cheap to clone.

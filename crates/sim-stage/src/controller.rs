@@ -90,7 +90,8 @@ impl Controller {
         let stop = CancellationToken::new();
         let (tell, doors) = oneshot::channel();
         let clock = Arc::new(SimClock { stage: clock, ahead, read: AtomicI64::new(0) });
-        let seams = Seams { client, clock, transport: Some(transport), doors: Some(tell), chance: chance(seed) };
+        let seams =
+            Seams { client, clock, transport: Some(transport), doors: Some(tell), chance: chance(seed) };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task, doors })
     }

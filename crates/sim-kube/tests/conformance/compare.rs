@@ -37,7 +37,11 @@ impl Difference {
 }
 
 /// The first difference, if there is one.
-pub(crate) fn difference(sequence: &[Request], simulated: &Transcript, real: &Transcript) -> Option<Difference> {
+pub(crate) fn difference(
+    sequence: &[Request],
+    simulated: &Transcript,
+    real: &Transcript,
+) -> Option<Difference> {
     let found = |asked: String, left: &Value, right: &Value| {
         let mut lines = Vec::new();
         walk("", left, right, &mut lines);

@@ -65,7 +65,11 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// The smallest sequence that still differs, as far as is found.
-fn shrink(pair: &mut Pair, tree: &mut dyn ValueTree<Value = Vec<Request>>, found: Difference) -> (Vec<Request>, Difference) {
+fn shrink(
+    pair: &mut Pair,
+    tree: &mut dyn ValueTree<Value = Vec<Request>>,
+    found: Difference,
+) -> (Vec<Request>, Difference) {
     let mut smallest = (tree.current(), found);
     let mut differs = true;
     for _ in 0..SHRINKS {

@@ -11,18 +11,19 @@ use serde_json::{Map, Value, json};
 
 use crate::play::Raw;
 
-static UID: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap()
-});
+static UID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
 /// Times of the present; those that a sequence sends are of another year.
-static TIME: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"20(2[1-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").unwrap());
+static TIME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"20(2[1-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").unwrap()
+});
 /// A time as Go prints one for people.
 static GO_TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"20(2[1-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} [A-Z]{3,4}").unwrap()
 });
 /// Names that a server made up behind the bases that sequences use.
-static GENERATED: LazyLock<Regex> = LazyLock::new(|| Regex::new("\\b(gen[0-9]{2}-)[bcdfghjklmnpqrstvwxz2456789]{5}\\b").unwrap());
+static GENERATED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("\\b(gen[0-9]{2}-)[bcdfghjklmnpqrstvwxz2456789]{5}\\b").unwrap());
 /// Revisions in sentences.
 static REVISION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(

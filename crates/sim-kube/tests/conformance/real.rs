@@ -63,15 +63,8 @@ impl Real {
         });
         // Two letters of the time, and three of the play.
         let run = base36(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs(), 2);
-        let mut real = Self {
-            runtime,
-            client,
-            run,
-            plays: 0,
-            watches: Vec::new(),
-            waiting_since: None,
-            requests: 0,
-        };
+        let mut real =
+            Self { runtime, client, run, plays: 0, watches: Vec::new(), waiting_since: None, requests: 0 };
         real.prepare();
         real
     }
@@ -91,8 +84,10 @@ impl Real {
         for definition in definitions() {
             let name = definition["metadata"]["name"].as_str().unwrap();
             let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-            let mut request =
-                Request::new("PATCH", path).json(&definition).with("fieldManager", "conformance").with("force", "true");
+            let mut request = Request::new("PATCH", path)
+                .json(&definition)
+                .with("fieldManager", "conformance")
+                .with("force", "true");
             "application/apply-patch+yaml".clone_into(&mut request.content_type);
             let raw = self.ask(&request);
             assert!(raw.code < 300, "{}", String::from_utf8_lossy(&raw.body));
@@ -148,7 +143,8 @@ impl Real {
                     continue;
                 }
                 let object = format!("{path}/{name}");
-                let mut free = Request::new("PATCH", object.as_str()).json(&json!({"metadata": {"finalizers": null}}));
+                let mut free =
+                    Request::new("PATCH", object.as_str()).json(&json!({"metadata": {"finalizers": null}}));
                 "application/merge-patch+json".clone_into(&mut free.content_type);
                 self.ask(&free);
                 self.ask(&Request::new("DELETE", object));

@@ -47,7 +47,10 @@ impl Request {
 
     /// The path of the object that the request is about, without the subresource; of a collection its own path.
     pub(crate) fn object_path(&self) -> &str {
-        self.path.strip_suffix("/status").or_else(|| self.path.strip_suffix("/finalize")).unwrap_or(&self.path)
+        self.path
+            .strip_suffix("/status")
+            .or_else(|| self.path.strip_suffix("/finalize"))
+            .unwrap_or(&self.path)
     }
 
     pub(crate) fn to_value(&self) -> Value {

@@ -47,12 +47,8 @@ pub(crate) struct Sim {
 impl Sim {
     pub(crate) fn new(definitions: &[Value]) -> Self {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let mut sim = Self {
-            cluster: Cluster::new(Options::default(), now),
-            now,
-            watches: Vec::new(),
-            revision: 0,
-        };
+        let mut sim =
+            Self { cluster: Cluster::new(Options::default(), now), now, watches: Vec::new(), revision: 0 };
         for definition in definitions {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             let raw = sim.ask(&Request::new("POST", path).json(definition));
@@ -122,8 +118,11 @@ impl Server for Sim {
 pub(crate) fn compared(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     let mut compared = BTreeMap::new();
     for name in HEADERS {
-        let values: Vec<String> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let values: Vec<String> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
         if !values.is_empty() {
             compared.insert(name.to_owned(), values);
         }

@@ -17,7 +17,15 @@ pub(crate) struct Place {
 }
 
 const fn namespaced(plural: &'static str, kind: &'static str, api_version: &'static str) -> Place {
-    Place { plural, kind, api_version, namespaced: true, status: false, names: ["a", "b", "c"], custom: false }
+    Place {
+        plural,
+        kind,
+        api_version,
+        namespaced: true,
+        status: false,
+        names: ["a", "b", "c"],
+        custom: false,
+    }
 }
 
 const fn outside(plural: &'static str, kind: &'static str, api_version: &'static str) -> Place {

@@ -57,7 +57,8 @@ fn some_of(fields: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<V
     let fields: Vec<_> = fields
         .into_iter()
         .map(|(key, value)| {
-            prop::option::weighted(0.35, value).prop_map(move |value| value.map(|value| (key.to_owned(), value)))
+            prop::option::weighted(0.35, value)
+                .prop_map(move |value| value.map(|value| (key.to_owned(), value)))
         })
         .collect();
     fields.prop_map(|fields| Value::Object(fields.into_iter().flatten().collect::<Map<_, _>>())).boxed()

@@ -58,19 +58,53 @@ fn selectors(place: &Place) -> BoxedStrategy<Vec<(String, String)>> {
     let labels = maybe(
         "labelSelector",
         0.3,
-        &["app=1", "app!=1", "app", "!app", "app in (1,2),tier", "tier=", "app notin (1)", "app==2", "app=1,", "a b", "app in (1", "=x", "app>1", "app=-bad-"],
+        &[
+            "app=1",
+            "app!=1",
+            "app",
+            "!app",
+            "app in (1,2),tier",
+            "tier=",
+            "app notin (1)",
+            "app==2",
+            "app=1,",
+            "a b",
+            "app in (1",
+            "=x",
+            "app>1",
+            "app=-bad-",
+        ],
     );
     let own: &[&str] = match place.plural {
         "secrets" => &["type=Opaque", "type!=Opaque"],
-        "events" if place.api_version == "v1" => {
-            &["involvedObject.name=a", "reason=Because", "type=Normal,involvedObject.kind=ConfigMap", "source=c", "reportingComponent=example.com/c"]
-        }
-        "events" => &["regarding.name=a", "reason=Because", "involvedObject.name=a", "reportingController=example.com/c"],
+        "events" if place.api_version == "v1" => &[
+            "involvedObject.name=a",
+            "reason=Because",
+            "type=Normal,involvedObject.kind=ConfigMap",
+            "source=c",
+            "reportingComponent=example.com/c",
+        ],
+        "events" => &[
+            "regarding.name=a",
+            "reason=Because",
+            "involvedObject.name=a",
+            "reportingController=example.com/c",
+        ],
         "things" => &["spec.mode=fast", "spec.mode!=fast", "spec.size=1"],
         "namespaces" => &["status.phase=Active"],
         _ => &["spec.x=1"],
     };
-    let mut fields = vec!["metadata.name=a", "metadata.name!=a", "metadata.namespace=$P-x", "metadata.name=$P-a", "metadata.labels=x", "metadata.name", "metadata.name==b", "=", "metadata.name in (a)"];
+    let mut fields = vec![
+        "metadata.name=a",
+        "metadata.name!=a",
+        "metadata.namespace=$P-x",
+        "metadata.name=$P-a",
+        "metadata.labels=x",
+        "metadata.name",
+        "metadata.name==b",
+        "=",
+        "metadata.name in (a)",
+    ];
     fields.extend(own);
     fields.extend(own);
     (labels, maybe("fieldSelector", 0.2, &fields))

@@ -80,7 +80,8 @@ fn with_status(place: &Place, object: Value) -> BoxedStrategy<(bool, Value)> {
     let weight = if place.status { 0.35 } else { 0.02 };
     (prop::bool::weighted(weight), status(place))
         .prop_map(move |(writes_status, status)| {
-            let object = if writes_status { joined(&object, &json!({"status": status})) } else { object.clone() };
+            let object =
+                if writes_status { joined(&object, &json!({"status": status})) } else { object.clone() };
             (writes_status, object)
         })
         .boxed()
@@ -125,14 +126,34 @@ fn pointer(place: &Place) -> BoxedStrategy<String> {
     let own: &[&'static str] = match place.plural {
         "configmaps" => &["/data/a", "/data/b", "/data", "/immutable", "/binaryData"],
         "secrets" => &["/data/a", "/data", "/stringData", "/type"],
-        "things" => &["/spec/size", "/spec/ports/0", "/spec/ports/-", "/spec/tags/0", "/spec/extra", "/spec/mode", "/spec", "/status/phase", "/spec/nested/depth"],
+        "things" => &[
+            "/spec/size",
+            "/spec/ports/0",
+            "/spec/ports/-",
+            "/spec/tags/0",
+            "/spec/extra",
+            "/spec/mode",
+            "/spec",
+            "/status/phase",
+            "/spec/nested/depth",
+        ],
         "gadgets" => &["/spec/count", "/spec/list/0", "/spec/free/a", "/other", "/status"],
         "roles" | "clusterroles" => &["/rules/0", "/rules/-", "/rules/0/verbs/0", "/rules"],
         _ => &["/spec", "/spec/x", "/status", "/type", "/message"],
     };
     let mut pointers = vec![
-        "/metadata/labels/app", "/metadata/labels", "/metadata/annotations/note", "/metadata/finalizers", "/metadata/finalizers/0",
-        "/metadata/name", "/metadata/resourceVersion", "/metadata/uid", "/bogus", "", "x", "/metadata/managedFields",
+        "/metadata/labels/app",
+        "/metadata/labels",
+        "/metadata/annotations/note",
+        "/metadata/finalizers",
+        "/metadata/finalizers/0",
+        "/metadata/name",
+        "/metadata/resourceVersion",
+        "/metadata/uid",
+        "/bogus",
+        "",
+        "x",
+        "/metadata/managedFields",
     ];
     pointers.extend(own);
     pointers.extend(own);
@@ -141,9 +162,24 @@ fn pointer(place: &Place) -> BoxedStrategy<String> {
 
 fn json_patch(place: &Place) -> BoxedStrategy<Value> {
     let value = one_of(&[
-        json!("1"), json!("x"), json!(1), json!({}), json!([]), Value::Null, json!({"a": "1"}), json!(["example.com/f"]), json!({"port": 1}), json!("fast"), json!("$RV"),
+        json!("1"),
+        json!("x"),
+        json!(1),
+        json!({}),
+        json!([]),
+        Value::Null,
+        json!({"a": "1"}),
+        json!(["example.com/f"]),
+        json!({"port": 1}),
+        json!("fast"),
+        json!("$RV"),
     ]);
-    let operation = (text_of(&["add", "add", "add", "replace", "replace", "remove", "test", "copy", "move"]), pointer(place), pointer(place), value)
+    let operation = (
+        text_of(&["add", "add", "add", "replace", "replace", "remove", "test", "copy", "move"]),
+        pointer(place),
+        pointer(place),
+        value,
+    )
         .prop_map(|(operation, path, from, value)| {
             let mut step = json!({"op": operation, "path": path});
             match operation.as_str() {
@@ -164,9 +200,20 @@ fn merge_patch(place: &Place) -> BoxedStrategy<Value> {
     let place = *place;
     let version = prop_oneof![10 => Just(None), 1 => Just(Some("$RV")), 1 => Just(Some("$OLD"))];
     let nulls = one_of(&[
-        json!({"metadata": {"labels": null}}), json!({"metadata": {"finalizers": null}}), json!({"data": null}), json!({"spec": null}),
-        json!({"metadata": {"annotations": {"note": null}}}), json!({"data": {"a": null}}), json!({"rules": null}), json!({"status": null}),
-        json!({"metadata": {"name": "b"}}), json!({}), json!({"kind": "Odd"}), json!([]), json!("x"), json!({"metadata": null}),
+        json!({"metadata": {"labels": null}}),
+        json!({"metadata": {"finalizers": null}}),
+        json!({"data": null}),
+        json!({"spec": null}),
+        json!({"metadata": {"annotations": {"note": null}}}),
+        json!({"data": {"a": null}}),
+        json!({"rules": null}),
+        json!({"status": null}),
+        json!({"metadata": {"name": "b"}}),
+        json!({}),
+        json!({"kind": "Odd"}),
+        json!([]),
+        json!("x"),
+        json!({"metadata": null}),
     ]);
     let patch = (metadata(&place), content(&place), version).prop_map(|(metadata, content, version)| {
         let mut patch = joined(&json!({"metadata": metadata}), &content);
@@ -205,7 +252,11 @@ pub(crate) fn patch(place: &Place) -> BoxedStrategy<Request> {
         strategic => strategic_patch(&place).prop_map(|patch| ("application/strategic-merge-patch+json", patch)),
     ];
     let body = body.prop_flat_map(move |(media_type, body)| {
-        let body = if body.is_object() { with_status(&place, body) } else { (prop::bool::weighted(0.1), Just(body)).boxed() };
+        let body = if body.is_object() {
+            with_status(&place, body)
+        } else {
+            (prop::bool::weighted(0.1), Just(body)).boxed()
+        };
         (Just(media_type), body)
     });
     (namespace(), name(&place), body, options(), maybe("force", 0.02, &["true"]))
@@ -311,7 +362,11 @@ pub(crate) fn delete_collection(place: &Place) -> BoxedStrategy<Request> {
         1 => Just(Some(json!({"dryRun": ["All"]}))),
         1 => Just(Some(json!({"preconditions": {"uid": "11111111-1111-1111-1111-111111111111"}}))),
     ];
-    (options, maybe("labelSelector", 0.5, &["app=1", "!app"]), maybe("fieldSelector", 0.2, &["metadata.name=a"]))
+    (
+        options,
+        maybe("labelSelector", 0.5, &["app=1", "!app"]),
+        maybe("fieldSelector", 0.2, &["metadata.name=a"]),
+    )
         .prop_map(move |(options, labels, fields)| {
             let mut request = Request::new("DELETE", place.collection("$P-x"));
             if let Some(options) = options {
@@ -333,8 +388,18 @@ pub(crate) fn delete_collection(place: &Place) -> BoxedStrategy<Request> {
 pub(crate) fn nonsense(place: &Place) -> BoxedStrategy<Request> {
     let place = *place;
     let media_type = text_of(&[
-        "application/json", "application/json", "application/yaml", "text/plain", "", "application/merge-patch+json", "application/json; charset=utf-8",
-        "application/apply-patch+yaml", "application/apply-patch+cbor", "application/cbor", "application/vnd.kubernetes.protobuf", "nonsense",
+        "application/json",
+        "application/json",
+        "application/yaml",
+        "text/plain",
+        "",
+        "application/merge-patch+json",
+        "application/json; charset=utf-8",
+        "application/apply-patch+yaml",
+        "application/apply-patch+cbor",
+        "application/cbor",
+        "application/vnd.kubernetes.protobuf",
+        "nonsense",
     ]);
     let body = prop_oneof![
         3 => whole(&place).prop_map(|object| object.to_string()),
@@ -354,7 +419,12 @@ pub(crate) fn nonsense(place: &Place) -> BoxedStrategy<Request> {
         1 => text_of(&["A_", "a%2Fb", "-", "."]).prop_map(move |name| format!("{}/{name}", place.collection("$P-x"))),
         1 => Just(format!("{}s", place.collection("$P-x"))),
     ];
-    (text_of(&["POST", "PUT", "PATCH", "PATCH", "POST", "PUT", "GET", "HEAD", "OPTIONS"]), path, media_type, body)
+    (
+        text_of(&["POST", "PUT", "PATCH", "PATCH", "POST", "PUT", "GET", "HEAD", "OPTIONS"]),
+        path,
+        media_type,
+        body,
+    )
         .prop_map(move |(method, path, content_type, body)| {
             let reads = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");
             let mut request = Request { method, path, content_type, body, ..Request::default() };
