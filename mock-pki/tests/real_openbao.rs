@@ -430,3 +430,70 @@ fn other_requests() -> Vec<(&'static str, Value)> {
         ("sys/policies/acl/p", json!({ "policy": "path \"x\" { capabilities = [\"fly\"] }" })),
     ]
 }
+
+/// What `certs/detailed` says, without what differs from run to run, in the order of the common names.
+fn details(answer: &Value) -> Vec<Value> {
+    let info = answer["data"]["key_info"].as_object().unwrap();
+    assert_eq!(info.len(), answer["data"]["keys"].as_array().unwrap().len());
+    let mut details: Vec<Value> = info.values().cloned().collect();
+    for detail in &mut details {
+        for field in ["not_before", "not_after"] {
+            let time = detail[field].as_str().unwrap();
+            assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
+            detail[field] = "time".into();
+        }
+    }
+    details.sort_by_key(|detail| detail["common_name"].to_string());
+    details
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_certificates_are_as_in_the_real_product() {
+    let Some(binary) = bao() else { return };
+    let real = Real::start(&binary).await;
+    let (running, _) = mock().await;
+    let mut seen = Vec::new();
+    for side in [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")] {
+        side.write("sys/mounts/l", json!({ "type": "pki" })).await;
+        let mut answers = Vec::new();
+        let tell = |answer: common::Answer| json!([answer.status, answer.json()["errors"]]);
+        for path in [
+            "l/certs?list=true",
+            "l/certs/revoked?list=true",
+            "l/certs/detailed?list=true",
+            "l/certs/detailed",
+        ] {
+            answers.push(tell(side.read(path).await));
+        }
+        side.write(
+            "l/root/generate/internal",
+            json!({ "common_name": "L", "ttl": "700h", "key_type": "ec" }),
+        )
+        .await;
+        side.write("l/roles/r", json!({ "allow_any_name": true, "key_type": "any" })).await;
+        for (name, key_type) in
+            [("a.example.com", "ec"), ("b.example.com", "rsa"), ("c.example.com", "ed25519")]
+        {
+            side.write("l/roles/i", json!({ "allow_any_name": true, "key_type": key_type })).await;
+            let asked = json!({ "common_name": name, "alt_names": "z.example.com", "ttl": "1h" });
+            side.write("l/issue/i", asked).await;
+        }
+        answers.push(details(&side.read("l/certs/detailed?list=true").await.json()).into());
+        let keys = side.read("l/certs?list=true").await.json()["data"]["keys"].clone();
+        let first = keys[0].as_str().unwrap();
+        // The page after a number with hyphens is the next one, and after all there is nothing.
+        let after =
+            side.read(&format!("l/certs?list=true&limit=2&after={}", first.replace(':', "-"))).await.json();
+        assert_eq!(after["data"]["keys"], json!([keys[1], keys[2]]));
+        let with_colons = side.read(&format!("l/certs/detailed?list=true&after={first}")).await;
+        let skipped =
+            keys.as_array().unwrap().iter().filter(|key| key.as_str().unwrap()[..2] > first[..2]).count();
+        let listed = with_colons.json()["data"]["keys"].as_array().map_or(0, Vec::len);
+        assert_eq!(listed, skipped, "with colons the page begins at the next first byte");
+        answers.push(tell(side.read("l/certs?list=true&after=ff-ff").await));
+        seen.push(answers);
+    }
+    for (real, mock) in seen[0].iter().zip(&seen[1]) {
+        assert_eq!(real, mock);
+    }
+}

@@ -27,8 +27,8 @@ pub struct VaultLookup {
 }
 
 impl Default for VaultLookup {
-    /// OpenBao lists ten thousand with their times in half a second. Vault, which has no such list, takes as long to
-    /// be read once, by eight calls at a time, as ten thousand of its answers take one by one.
+    /// Ten thousand are listed with their times in half a second by OpenBao 2.7.2, and read in five by eight calls at a
+    /// time, which is what it takes where lists have no times.
     fn default() -> Self {
         Self { max_certificates: 10_000 }
     }

@@ -50,6 +50,8 @@ pub struct Vault {
     pub path: String,
     /// How to log in.
     pub login: Login,
+    /// Whether the issuer looks for what was issued before, before it submits a request again.
+    pub looks_for_issued: bool,
 }
 
 /// A login to Vault.
@@ -81,7 +83,11 @@ impl Vault {
             Login::Token(_) => json!({"method": "token"}),
             Login::AppRole { role_id, .. } => json!({"method": "appRole", "roleId": role_id}),
         };
-        json!({"type": "vault", "vault": {"url": self.url, "path": self.path, "auth": auth}}).to_string()
+        let mut vault = json!({"url": self.url, "path": self.path, "auth": auth});
+        if let Some(fields) = vault.as_object_mut().filter(|_| self.looks_for_issued) {
+            fields.insert("lookup".to_owned(), json!({}));
+        }
+        json!({"type": "vault", "vault": vault}).to_string()
     }
 
     /// The Secret's key and value.

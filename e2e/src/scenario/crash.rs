@@ -29,9 +29,9 @@ const LOAD: usize = 200;
 /// Rounds: in each the controller is killed once, in every second one twice.
 const ROUNDS: usize = 10;
 /// How many requests the controller works on at once: as many as one kill can make the PKI sign in vain.
-const IN_FLIGHT: usize = 12;
+pub(super) const IN_FLIGHT: usize = 12;
 /// How long an answer is on its way: it is signed already, so a kill meanwhile loses it.
-const ON_THE_WAY: Duration = Duration::from_millis(150);
+pub(super) const ON_THE_WAY: Duration = Duration::from_millis(150);
 /// A call ends within this, so a kill later than that after a signing did not lose its answer.
 const CALL: Duration = Duration::from_secs(10);
 /// Start, the wait for the Lease of the one that was killed, and the first signings.
@@ -39,7 +39,7 @@ const START: Duration = Duration::from_secs(8);
 /// How many calls the suite itself makes at once.
 const AT_ONCE: usize = 16;
 
-const KILLED: Settings =
+pub(super) const KILLED: Settings =
     Settings { clock_offset_secs: 0, short_lease: true, requests_at_once: Some(IN_FLIGHT) };
 
 /// Each of ten kills finds a load of two hundred: what was issued since the last one is asked for anew. It comes when
@@ -123,12 +123,12 @@ impl Run<'_> {
     }
 }
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("load-{number}")
 }
 
 /// Makes Certificates.
-async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
+pub(super) async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
     let reference = issuer.reference();
     let asked: Vec<Result> = futures::stream::iter(numbers.map(name))
         .map(|name| {
@@ -142,7 +142,7 @@ async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
 }
 
 /// Waits until every Certificate is Ready.
-async fn all_ready(world: &World, wanted: usize) -> Result {
+pub(super) async fn all_ready(world: &World, wanted: usize) -> Result {
     let mut ready = BTreeSet::new();
     let certificates = watcher(world.api::<Certificate>(), watcher::Config::default());
     let mut certificates = std::pin::pin!(certificates.default_backoff().applied_objects());
@@ -259,7 +259,7 @@ impl Published {
 }
 
 /// The serial number of the first certificate of a PEM text. Not by openssl, which would take minutes for so many.
-fn serial(pem: &[u8]) -> Result<String> {
+pub(super) fn serial(pem: &[u8]) -> Result<String> {
     let leaf = bundle::read_certificates(pem)?.into_iter().next().context("no certificate")?;
     Ok(leaf.serial_hex())
 }

@@ -13,6 +13,7 @@ mod examples;
 mod hostile;
 mod in_tree;
 mod late;
+mod lookup;
 mod mockca;
 mod pending;
 mod pki_down;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Scenario> {
         hostile::ALL,
         crd::ALL,
         late::ALL,
+        lookup::ALL,
         renewal::ALL,
         deletion::ALL,
         in_tree::ALL,

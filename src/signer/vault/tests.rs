@@ -2,6 +2,7 @@
 
 mod checks;
 mod logins;
+mod lookups;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@
 )]
 
 mod common;
+mod duplicates;
 mod flow;
 mod month;
 mod sweep;
