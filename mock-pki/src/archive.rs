@@ -7,14 +7,21 @@ use std::{
     sync::{Arc, RwLock},
 };
 
+use ca::CrlReason;
 use jiff::Timestamp;
 use x509::Certificate;
 
-use crate::sync::{read, write};
+use crate::{
+    crl::Crls,
+    sync::{read, write},
+};
 
-/// What one CA keeps. The keys are serial numbers, whole bytes.
+/// What one CA keeps, by serial number (whole bytes), and the CRLs that tell of it.
 #[derive(Debug, Default)]
-pub(crate) struct Archive(RwLock<BTreeMap<Box<[u8]>, Kept>>);
+pub(crate) struct Archive {
+    kept: RwLock<BTreeMap<Box<[u8]>, Kept>>,
+    pub(crate) crls: Crls,
+}
 
 /// A certificate that is kept.
 #[derive(Debug, Clone)]
@@ -29,8 +36,8 @@ pub(crate) struct Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Revoked {
     pub(crate) at: Timestamp,
-    /// `CRLReason`, RFC 5280 section 5.3.1.
-    pub(crate) reason: u8,
+    /// `None` for unspecified.
+    pub(crate) reason: Option<CrlReason>,
 }
 
 impl Kept {
@@ -43,16 +50,16 @@ impl Kept {
 impl Archive {
     pub(crate) fn keep(&self, certificate: &Certificate, issuer: &Arc<str>) {
         let kept = Kept { der: certificate.der().into(), revoked: None, issuer: Arc::clone(issuer) };
-        write(&self.0).insert(certificate.serial().into(), kept);
+        write(&self.kept).insert(certificate.serial().into(), kept);
     }
 
     pub(crate) fn find(&self, serial: &[u8]) -> Option<Kept> {
-        read(&self.0).get(serial).cloned()
+        read(&self.kept).get(serial).cloned()
     }
 
     /// Revokes a certificate; gives what it was before, and nothing if it is not there. A second time changes nothing.
     pub(crate) fn revoke(&self, serial: &[u8], revoked: Revoked) -> Option<Kept> {
-        let mut all = write(&self.0);
+        let mut all = write(&self.kept);
         let kept = all.get_mut(serial)?;
         let before = kept.clone();
         kept.revoked.get_or_insert(revoked);
@@ -61,6 +68,6 @@ impl Archive {
 
     /// What `look` makes of each, by serial number.
     pub(crate) fn filter_map<T>(&self, mut look: impl FnMut(&[u8], &Kept) -> Option<T>) -> Vec<T> {
-        read(&self.0).iter().filter_map(|(serial, kept)| look(serial, kept)).collect()
+        read(&self.kept).iter().filter_map(|(serial, kept)| look(serial, kept)).collect()
     }
 }

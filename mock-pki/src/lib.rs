@@ -20,6 +20,7 @@ mod ca;
 pub mod client;
 pub mod clock;
 mod connection;
+mod crl;
 mod face;
 mod fault;
 pub mod in_process;

@@ -4,12 +4,9 @@
 
 mod common;
 
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{path::Path, process::Command};
 
-use common::{Vault, bao, csr, mock};
+use common::{Real, Vault, bao, csr, mock};
 use serde_json::{Value, json};
 
 /// Runs `bao`; gives what it prints.
@@ -91,43 +88,6 @@ async fn the_bao_cli_makes_its_whole_round() {
     let ledger = control.ledger().await.unwrap();
     assert_eq!(ledger.len(), 1);
     assert!(ledger[0].revoked_at.is_some());
-}
-
-/// A real server, in memory, that ends with the test.
-struct Real {
-    child: Child,
-    address: String,
-}
-
-impl Real {
-    async fn start(binary: &Path) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let child = Command::new(binary)
-            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
-            .arg(format!("-dev-listen-address={address}"))
-            .env("HOME", std::env::temp_dir())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let real = Self { child, address: format!("http://{address}") };
-        let vault = Vault::new(&real.address, "root");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-        while !vault.try_call("GET", "sys/health", None).await.is_ok_and(|answer| answer.status == 200) {
-            assert!(std::time::Instant::now() < deadline, "bao server does not answer");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        real
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The keys of every object, as paths; errors and warnings with their texts.
@@ -453,7 +413,7 @@ async fn lists_of_certificates_are_as_in_the_real_product() {
     let real = Real::start(&binary).await;
     let (running, _) = mock().await;
     let mut seen = Vec::new();
-    for side in [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")] {
+    for side in [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")] {
         side.write("sys/mounts/l", json!({ "type": "pki" })).await;
         let mut answers = Vec::new();
         let tell = |answer: common::Answer| json!([answer.status, answer.json()["errors"]]);

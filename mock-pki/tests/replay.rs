@@ -100,6 +100,12 @@ const REPLAYED: &[&str] = &[
     "pki_revoke_missing",
     "pki_revoke_noserial",
     "pki_certs_revoked_list",
+    "pki_cert_crl",
+    "pki_ocsp_good",
+    "pki_ocsp_get",
+    "pki_crl_pem",
+    "pki_delta_crl",
+    "pki_crl_rotate",
     "pki_ca_pem",
     "pki_ca_der",
     "pki_ca_chain",
@@ -151,10 +157,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     (
         "namespaces besides root come with the full mock",
         &["namespace_list", "namespace_mount_header", "namespace_path_sign"],
-    ),
-    (
-        "CRL and OCSP come with the full mock",
-        &["pki_cert_crl", "pki_crl_pem", "pki_crl_rotate", "pki_delta_crl", "pki_ocsp_get", "pki_ocsp_good"],
     ),
     (
         "ACME, tidy and importing a CA come with the full mock",

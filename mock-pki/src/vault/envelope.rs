@@ -15,9 +15,9 @@ pub(crate) enum Answer {
     Flat(StatusCode, Bytes),
     /// Something else than JSON.
     Raw {
+        status: StatusCode,
         /// The `Content-Type`.
         content_type: &'static str,
-        /// The body; when it is empty the status is 204.
         body: Vec<u8>,
     },
     /// 204.

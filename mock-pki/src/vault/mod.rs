@@ -73,8 +73,8 @@ impl State {
     /// `web` that allows every name.
     pub(crate) fn new(cas: &Cas, root_token: &str, now: Timestamp) -> Self {
         let (mut secrets, auths) = mounts::builtin();
-        let root = pki::Pki::bootstrapped(&cas.root);
-        let intermediate = pki::Pki::bootstrapped(&cas.issuing);
+        let root = pki::Pki::bootstrapped(&cas.root, now);
+        let intermediate = pki::Pki::bootstrapped(&cas.issuing, now);
         intermediate.allow_everything("web");
         for (path, pki) in [("pki/", root), ("pki_int/", intermediate)] {
             secrets.insert(path.to_owned(), Arc::new(Mount::new(Backend::Pki(Arc::new(pki)), "", false)));
@@ -218,8 +218,7 @@ fn render(outcome: Result<Answer, Refusal>) -> Answered {
             (StatusCode::OK, JSON, body)
         }
         Ok(Answer::Flat(status, body)) => (status, JSON, body),
-        Ok(Answer::Raw { content_type, body }) => {
-            let status = if body.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
+        Ok(Answer::Raw { status, content_type, body }) => {
             (status, HeaderValue::from_static(content_type), body.into())
         }
         Ok(Answer::Nothing) => (StatusCode::NO_CONTENT, JSON, Bytes::new()),

@@ -9,7 +9,10 @@
     reason = "a failed step of a test is a failed test, and a skipped one says so"
 )]
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
 use mock_pki::{
     client::Control,
@@ -157,4 +160,41 @@ pub(crate) fn bao() -> Option<PathBuf> {
         println!("skipped: {absent}");
     }
     found
+}
+
+/// A real server, in memory, that ends with the test.
+pub(crate) struct Real {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Real {
+    pub(crate) async fn start(binary: &Path) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let child = Command::new(binary)
+            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
+            .arg(format!("-dev-listen-address={address}"))
+            .env("HOME", std::env::temp_dir())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let real = Self { child, address: format!("http://{address}") };
+        let vault = Vault::new(&real.address, "root");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while !vault.try_call("GET", "sys/health", None).await.is_ok_and(|answer| answer.status == 200) {
+            assert!(std::time::Instant::now() < deadline, "bao server does not answer");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        real
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -132,6 +132,11 @@ impl Issuers {
         chain
     }
 
+    /// Those that can sign.
+    pub(crate) fn with_keys(&self) -> Vec<Arc<Issuer>> {
+        self.all.iter().filter(|issuer| issuer.authority.is_some()).map(Arc::clone).collect()
+    }
+
     pub(crate) fn default_issuer(&self) -> Option<&Arc<Issuer>> {
         let default = self.default.as_ref()?;
         self.all.iter().find(|issuer| issuer.id == *default)

@@ -1,11 +1,13 @@
 //! A mounted `pki` secrets engine.
 
 mod asked;
+mod crl;
 mod csr;
 mod fulfil;
 mod issuer;
 mod lists;
 mod names;
+mod ocsp;
 mod output;
 mod reads;
 mod revoke;
@@ -30,6 +32,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     archive::Archive,
     ca::Ca,
+    crl::Which,
     fault::Certificates,
     ledger::Ledger,
     sync::{read, write},
@@ -40,6 +43,7 @@ use crate::{
         token::SYSTEM_TTL,
     },
 };
+use crl::CrlConfig;
 use issuer::{Issuer, Issuers};
 use role::Role;
 
@@ -52,6 +56,7 @@ pub(crate) struct Pki {
     roles: RwLock<BTreeMap<String, Arc<Role>>>,
     urls: RwLock<Arc<Urls>>,
     archive: Arc<Archive>,
+    crl_config: RwLock<CrlConfig>,
 }
 
 /// Where certificates say that more can be found (`config/urls`).
@@ -84,14 +89,17 @@ pub(crate) fn is_public(path: &str) -> bool {
             | ["cert", _]
             | ["cert", _, "raw"]
             | ["cert", _, "raw", "pem"]
-            | ["issuer", _, "json" | "der" | "pem"]
+            | ["issuer", _, "json" | "der" | "pem" | "crl"]
+            | ["issuer", _, "crl", ..]
+            | ["ocsp", ..]
     )
 }
 
 /// Whether a path makes keys or signatures. With RSA these take seconds and milliseconds, too long for a thread
 /// that serves other connections.
 pub(crate) fn may_compute(path: &str) -> bool {
-    let computing = ["issue", "generate", "sign", "sign-verbatim", "sign-intermediate"];
+    let computing =
+        ["issue", "generate", "sign", "sign-verbatim", "sign-intermediate", "crl", "delta-crl", "ocsp"];
     path.split('/').any(|segment| computing.contains(&segment))
 }
 
@@ -104,13 +112,15 @@ impl Pki {
             roles: RwLock::default(),
             urls: RwLock::default(),
             archive: Arc::default(),
+            crl_config: RwLock::default(),
         }
     }
 
     /// With a CA that other faces issue from as well, and a lease as long as its root's.
-    pub(crate) fn bootstrapped(ca: &Ca) -> Self {
+    pub(crate) fn bootstrapped(ca: &Ca, now: Timestamp) -> Self {
         let pki = Self { archive: Arc::clone(&ca.archive), ..Self::new(0, 87_600 * 3600) };
         write(&pki.issuers).adopt(Arc::clone(&ca.authority), ca.name, Arc::clone(&ca.id));
+        pki.rebuild_crls(now);
         pki
     }
 
@@ -182,6 +192,26 @@ impl Pki {
                 "default_follows_latest_issuer": false,
             }))),
             (["revoke"], Update) => self.revoke(context),
+            (["config", "crl"], Read) => Ok(self.read_crl_config()),
+            (["config", "crl"], Update) => self.write_crl_config(context),
+            (["crl", "rotate"], Read) => Ok(self.rotate(now)),
+            (["crl", "rotate-delta"], Read) => Ok(self.rotate_delta(now)),
+            (["crl"], Read) => self.crl_file(Which::Complete, false, now),
+            (["crl", "pem"], Read) => self.crl_file(Which::Complete, true, now),
+            (["crl", "delta"], Read) => self.crl_file(Which::Delta, false, now),
+            (["crl", "delta", "pem"], Read) => self.crl_file(Which::Delta, true, now),
+            (["cert", "crl"], Read) => self.crl_as_certificate(Which::Complete, now),
+            (["cert", "delta-crl"], Read) => self.crl_as_certificate(Which::Delta, now),
+            (["issuer", issuer, "crl"], Read) => self.issuers_crl(issuer, Which::Complete, "", now),
+            (["issuer", issuer, "crl", form @ ("der" | "pem")], Read) => {
+                self.issuers_crl(issuer, Which::Complete, form, now)
+            }
+            (["issuer", issuer, "crl", "delta"], Read) => self.issuers_crl(issuer, Which::Delta, "", now),
+            (["issuer", issuer, "crl", "delta", form @ ("der" | "pem")], Read) => {
+                self.issuers_crl(issuer, Which::Delta, form, now)
+            }
+            (["ocsp"], Update) => self.ocsp_post(request.ocsp.as_deref().unwrap_or_default(), now),
+            (["ocsp", _, ..], Read) => self.ocsp_get(path.strip_prefix("ocsp/").unwrap_or_default(), now),
             (["certs"], List) => self.list(request, |_| true),
             (["certs", "revoked"], List) => self.list(request, |kept| kept.revoked.is_some()),
             (["certs", "detailed"], List) => self.list_detailed(request),
@@ -194,6 +224,9 @@ impl Pki {
                 | ["issuer", _, "json" | "der" | "pem"],
                 Read,
             ) => self.read(&segments),
+            (known, _) if is_known(known) && is_public(path) => {
+                Err(Refusal::with(http::StatusCode::METHOD_NOT_ALLOWED, "unsupported operation"))
+            }
             (known, _) if is_known(known) => Err(Refusal::unsupported_operation()),
             _ => Err(Refusal::unsupported_path()),
         }
@@ -289,14 +322,18 @@ fn is_url(text: &str) -> bool {
 fn is_known(segments: &[&str]) -> bool {
     match segments {
         [only] => {
-            ["sign-verbatim", "roles", "certs", "revoke", "issuers", "root", "ca", "ca_chain"].contains(only)
+            ["sign-verbatim", "roles", "certs", "revoke", "issuers", "root", "ca", "ca_chain", "crl", "ocsp"]
+                .contains(only)
         }
         ["sign" | "issue" | "roles" | "sign-verbatim" | "issuer", _]
-        | ["issuer", _, "sign" | "issue" | "sign-verbatim" | "json" | "der" | "pem", ..]
+        | ["issuer", _, "sign" | "issue" | "sign-verbatim" | "json" | "der" | "pem" | "crl", ..]
         | ["root" | "intermediate", "generate", _]
         | ["root", "sign-intermediate"]
         | ["intermediate", "set-signed"]
-        | ["config", "urls" | "issuers"]
+        | ["config", "urls" | "issuers" | "crl"]
+        | ["crl", "rotate" | "rotate-delta" | "pem" | "delta"]
+        | ["crl", "delta", "pem"]
+        | ["ocsp", ..]
         | ["certs", "revoked" | "detailed"]
         | ["ca", "pem"]
         | ["cert", ..] => true,

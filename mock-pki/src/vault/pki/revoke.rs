@@ -5,15 +5,13 @@ use serde_json::json;
 use crate::{
     archive::Revoked,
     random,
+    sync::read,
     vault::{
         envelope::Answer,
         error::Refusal,
         pki::{Context, Pki, object, output, serial_bytes},
     },
 };
-
-/// `CRLReason` of a revocation that gives none.
-const UNSPECIFIED: u8 = 0;
 
 impl Pki {
     /// By serial number or certificate. A second time is no error and changes nothing.
@@ -37,10 +35,13 @@ impl Pki {
             Refusal::bad(format!("certificate with serial {shown} not found."))
         };
         let serial = serial_bytes(&shown).ok_or_else(missing)?;
-        let now = Revoked { at: context.now, reason: UNSPECIFIED };
+        let now = Revoked { at: context.now, reason: None };
         let before = self.archive.revoke(&serial, now).ok_or_else(missing)?;
         let at = before.revoked.unwrap_or(now).at;
         context.ledger.revoke(&random::hex(&serial), at);
+        if before.revoked.is_none() && !read(&self.crl_config).auto_rebuild {
+            self.rebuild_crls(context.now);
+        }
         Ok(Answer::data(object([
             ("revocation_time", json!(at.as_second())),
             ("revocation_time_rfc3339", json!(at.to_string())),

@@ -112,6 +112,7 @@ impl Pki {
         let issuer = write(&self.issuers).adopt(Arc::new(authority), &name, random::uuid().into());
         let serial = output::serial(&certificate);
         self.archive.keep(&certificate, &issuer.id);
+        self.rebuild_crls(context.now);
         let format = Format::read(&fields.text("format")?)?;
         let shown = one(&certificate, format);
         let mut pairs = vec![
@@ -217,6 +218,7 @@ impl Pki {
         let certificates = x509::bundle::read_certificates(text.as_bytes())
             .map_err(|error| Refusal::bad(format!("error importing: {error}")))?;
         let imported = write(&self.issuers).import(&certificates)?;
+        self.rebuild_crls(context.now);
         let ids: Vec<&str> = imported.iter().map(|(id, _)| &**id).collect();
         let mapping = imported.iter().map(|(id, key)| (id.to_string(), json!(key)));
         let data = json!({

@@ -1,0 +1,179 @@
+//! The CRLs of an issuer: which number each has, and what is on it.
+//!
+//! As OpenBao does it: complete and delta lists count together, and every rebuild makes one of each. A list is signed
+//! when somebody reads it, with the number and the time of its rebuild, and kept until the next rebuild: a load test
+//! that revokes ten thousand certificates signs none of the lists that nobody reads.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use ca::{Authority, CaError, CrlProfile, CrlReason, RevokedCertificate};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{archive::Archive, sync::lock};
+
+/// The lists of all issuers of one archive, by the issuer's id.
+#[derive(Debug, Default)]
+pub(crate) struct Crls(Mutex<BTreeMap<Arc<str>, Lists>>);
+
+/// Which of the two lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Everything that is revoked.
+    Complete,
+    /// What was revoked since the complete list.
+    Delta,
+}
+
+/// How lists are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// From `thisUpdate` to `nextUpdate`.
+    pub(crate) expiry: SignedDuration,
+    /// Whether they are signed empty, whatever is revoked.
+    pub(crate) is_disabled: bool,
+}
+
+#[derive(Debug)]
+struct Lists {
+    complete: List,
+    delta: List,
+}
+
+#[derive(Debug, Clone)]
+struct List {
+    number: u64,
+    /// For a delta: the number of the complete list below it, and when that was made.
+    base: Option<(u64, Timestamp)>,
+    made: Timestamp,
+    terms: Terms,
+    signed: Option<Arc<[u8]>>,
+}
+
+impl Lists {
+    fn new(number: u64, now: Timestamp, terms: Terms) -> Self {
+        let complete = List { number, base: None, made: now, terms, signed: None };
+        let delta = List { number: number + 1, base: Some((number, now)), ..complete.clone() };
+        Self { complete, delta }
+    }
+}
+
+impl Crls {
+    /// Makes both lists of an issuer anew.
+    pub(crate) fn rebuild(&self, issuer: &Arc<str>, now: Timestamp, terms: Terms) {
+        let mut all = lock(&self.0);
+        let number = all.get(issuer).map_or(1, |lists| lists.delta.number + 1);
+        all.insert(Arc::clone(issuer), Lists::new(number, now, terms));
+    }
+
+    /// Makes the delta of an issuer anew.
+    pub(crate) fn rebuild_delta(&self, issuer: &Arc<str>, now: Timestamp, terms: Terms) {
+        let mut all = lock(&self.0);
+        let lists = all.entry(Arc::clone(issuer)).or_insert_with(|| Lists::new(1, now, terms));
+        let (number, base) = (lists.delta.number + 1, (lists.complete.number, lists.complete.made));
+        lists.delta = List { number, base: Some(base), made: now, terms, signed: None };
+    }
+
+    /// DER of a list of an issuer, made now if there was none.
+    pub(crate) fn der(
+        &self,
+        which: Which,
+        (issuer, authority): (&Arc<str>, &Authority),
+        archive: &Archive,
+        now: Timestamp,
+        terms: Terms,
+    ) -> Result<Arc<[u8]>, CaError> {
+        let list = {
+            let mut all = lock(&self.0);
+            let lists = all.entry(Arc::clone(issuer)).or_insert_with(|| Lists::new(1, now, terms));
+            match which {
+                Which::Complete => lists.complete.clone(),
+                Which::Delta => lists.delta.clone(),
+            }
+        };
+        if let Some(signed) = list.signed {
+            return Ok(signed);
+        }
+        let number = list.number;
+        // Without the lock: a long list takes its time. Two who come at once sign the same list twice.
+        let signed: Arc<[u8]> = list.sign(issuer, authority, archive)?.into();
+        let mut all = lock(&self.0);
+        if let Some(lists) = all.get_mut(issuer) {
+            let list = if which == Which::Complete { &mut lists.complete } else { &mut lists.delta };
+            if list.number == number {
+                list.signed = Some(Arc::clone(&signed));
+            }
+        }
+        Ok(signed)
+    }
+}
+
+impl List {
+    /// Entries are in the order of their serial numbers.
+    fn sign(&self, issuer: &Arc<str>, authority: &Authority, archive: &Archive) -> Result<Vec<u8>, CaError> {
+        let since = self.base.map(|(_, made)| made);
+        let revoked = archive.filter_map(|serial, kept| {
+            let revoked = kept.revoked.filter(|revoked| {
+                !self.terms.is_disabled
+                    && revoked.at <= self.made
+                    && since.is_none_or(|since| revoked.at > since)
+                    && kept.issuer == *issuer
+            })?;
+            Some((Box::<[u8]>::from(serial), revoked))
+        });
+        let entries = revoked.iter().map(|(serial, revoked)| RevokedCertificate {
+            serial,
+            revoked_at: revoked.at,
+            reason: revoked.reason,
+        });
+        let profile = CrlProfile {
+            number: self.number,
+            this_update: self.made,
+            next_update: self.made.checked_add(self.terms.expiry).unwrap_or(self.made),
+            base: self.base.map(|(number, _)| number),
+        };
+        authority.sign_crl(&profile, entries)
+    }
+}
+
+/// The reason of this name, as REST APIs write it (`KEY_COMPROMISE`), or of this number (RFC 5280 5.3.1). The outer
+/// `None`: there is no such reason; the inner: unspecified.
+pub(crate) fn reason(text: &str) -> Option<Option<CrlReason>> {
+    if text == "UNSPECIFIED" || text == "0" {
+        return Some(None);
+    }
+    let known = CrlReason::ALL.into_iter().find(|reason| name(Some(*reason)) == text);
+    known.or_else(|| CrlReason::ALL.into_iter().find(|reason| (*reason as u8).to_string() == text)).map(Some)
+}
+
+/// The name of a reason, as REST APIs write it.
+pub(crate) fn name(reason: Option<CrlReason>) -> &'static str {
+    match reason {
+        None => "UNSPECIFIED",
+        Some(CrlReason::KeyCompromise) => "KEY_COMPROMISE",
+        Some(CrlReason::CaCompromise) => "CA_COMPROMISE",
+        Some(CrlReason::AffiliationChanged) => "AFFILIATION_CHANGED",
+        Some(CrlReason::Superseded) => "SUPERSEDED",
+        Some(CrlReason::CessationOfOperation) => "CESSATION_OF_OPERATION",
+        Some(CrlReason::CertificateHold) => "CERTIFICATE_HOLD",
+        Some(CrlReason::PrivilegeWithdrawn) => "PRIVILEGES_WITHDRAWN",
+        Some(CrlReason::AaCompromise) => "AA_COMPROMISE",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_known_by_its_name_and_its_number() {
+        for known in CrlReason::ALL {
+            assert_eq!(reason(name(Some(known))), Some(Some(known)));
+            assert_eq!(reason(&(known as u8).to_string()), Some(Some(known)));
+        }
+        assert_eq!((reason("UNSPECIFIED"), reason("0")), (Some(None), Some(None)));
+        assert_eq!((reason("7"), reason("BECAUSE")), (None, None));
+    }
+}
