@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ca::{Authority, CaError, CrlProfile, CrlReason, RevokedCertificate};
+use ca::{Authority, CaError, CrlProfile, RevokedCertificate};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{archive::Archive, sync::lock};
@@ -135,45 +135,5 @@ impl List {
             base: self.base.map(|(number, _)| number),
         };
         authority.sign_crl(&profile, entries)
-    }
-}
-
-/// The reason of this name, as REST APIs write it (`KEY_COMPROMISE`), or of this number (RFC 5280 5.3.1). The outer
-/// `None`: there is no such reason; the inner: unspecified.
-pub(crate) fn reason(text: &str) -> Option<Option<CrlReason>> {
-    if text == "UNSPECIFIED" || text == "0" {
-        return Some(None);
-    }
-    let known = CrlReason::ALL.into_iter().find(|reason| name(Some(*reason)) == text);
-    known.or_else(|| CrlReason::ALL.into_iter().find(|reason| (*reason as u8).to_string() == text)).map(Some)
-}
-
-/// The name of a reason, as REST APIs write it.
-pub(crate) fn name(reason: Option<CrlReason>) -> &'static str {
-    match reason {
-        None => "UNSPECIFIED",
-        Some(CrlReason::KeyCompromise) => "KEY_COMPROMISE",
-        Some(CrlReason::CaCompromise) => "CA_COMPROMISE",
-        Some(CrlReason::AffiliationChanged) => "AFFILIATION_CHANGED",
-        Some(CrlReason::Superseded) => "SUPERSEDED",
-        Some(CrlReason::CessationOfOperation) => "CESSATION_OF_OPERATION",
-        Some(CrlReason::CertificateHold) => "CERTIFICATE_HOLD",
-        Some(CrlReason::PrivilegeWithdrawn) => "PRIVILEGES_WITHDRAWN",
-        Some(CrlReason::AaCompromise) => "AA_COMPROMISE",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_known_by_its_name_and_its_number() {
-        for known in CrlReason::ALL {
-            assert_eq!(reason(name(Some(known))), Some(Some(known)));
-            assert_eq!(reason(&(known as u8).to_string()), Some(Some(known)));
-        }
-        assert_eq!((reason("UNSPECIFIED"), reason("0")), (Some(None), Some(None)));
-        assert_eq!((reason("7"), reason("BECAUSE")), (None, None));
     }
 }

@@ -68,11 +68,6 @@ impl Call {
     pub(crate) fn certificates(&self) -> &Certificates {
         &self.plan.certificates
     }
-
-    /// A header as text, cut to what the ledger and the journal keep of it.
-    pub(crate) fn short_header(&self, name: header::HeaderName) -> Option<String> {
-        short_header(&self.head.headers, name)
-    }
 }
 
 /// A header as text, cut to 200 characters: entries of the ledger and the journal have a bounded size.

@@ -94,7 +94,7 @@ impl MockPki {
     /// # Errors
     /// [`StartError`] says what stands in the way.
     pub async fn listen(&self, config: &Config) -> Result<Running, StartError> {
-        server::open(Arc::clone(&self.0), config, server::Doors::bind(config).await?)
+        server::open(&self.0, config, server::Doors::bind(config).await?)
     }
 
     /// Installs a fault. Gives its id.

@@ -29,7 +29,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// A UUID as OpenBao's library makes it: 16 random bytes, without version bits.
 pub(crate) fn uuid() -> String {
-    let text = hex(&bytes::<16>());
+    as_uuid(&bytes::<16>())
+}
+
+/// The first 16 bytes as a UUID.
+pub(crate) fn as_uuid(bytes: &[u8]) -> String {
+    let text = hex(bytes.get(..16).unwrap_or(bytes));
     let mut parts = Vec::with_capacity(5);
     let mut rest = text.as_str();
     for length in [8, 4, 4, 4, 12] {

@@ -185,7 +185,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     }
     let doors = Doors::bind(&config).await?;
     let world = world(&config).await?;
-    open(world, &config, doors)
+    open(&world, &config, doors)
 }
 
 /// Where clients come in.
@@ -217,7 +217,7 @@ impl Doors {
 }
 
 /// Lets clients in.
-pub(crate) fn open(world: Arc<World>, config: &Config, doors: Doors) -> Result<Running, StartError> {
+pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<Running, StartError> {
     let Doors { faces, control: (control, control_address) } = doors;
     let (stop, stopped) = watch::channel(false);
     let (acceptor, tls_ca) = tls::acceptor(&config.tls, clock::now())?;
@@ -226,14 +226,14 @@ pub(crate) fn open(world: Arc<World>, config: &Config, doors: Doors) -> Result<R
     for Door { face, listener, address, tls } in faces {
         let scheme = if tls { "https" } else { "http" };
         urls.insert(face.name, format!("{scheme}://{address}"));
-        let (world, acceptor) = (Arc::clone(&world), tls.then(|| acceptor.clone()));
+        let (world, acceptor) = (Arc::clone(world), tls.then(|| acceptor.clone()));
         let served = connection::serve(listener, acceptor, stopped.clone(), move |connection| {
             let world = Arc::clone(&world);
             service_fn(move |request| service::serve(face, Arc::clone(&world), connection.clone(), request))
         });
         tasks.push(tokio::spawn(served));
     }
-    let router = admin::router(Arc::clone(&world));
+    let router = admin::router(Arc::clone(world));
     let control = connection::serve(control, None, stopped, move |_| {
         TowerToHyperService::new(admin::Boxed::new(router.clone()))
     });

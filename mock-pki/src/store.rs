@@ -6,7 +6,7 @@ use ::ca::CaError;
 use jiff::Timestamp;
 
 use crate::{
-    ca::{Cas, Hierarchy},
+    ca::Hierarchy,
     clock::SharedClock,
     fault::Faults,
     journal::Journal,
@@ -30,7 +30,6 @@ pub(crate) struct World {
 pub(crate) struct Epoch {
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
-    pub(crate) cas: Cas,
     pub(crate) vault: vault::State,
     clock: SharedClock,
 }
@@ -79,7 +78,6 @@ impl Epoch {
             ledger: Ledger::new(settings.ledger_capacity, Arc::clone(&settings.serials)),
             journal: Journal::new(settings.journal_capacity),
             vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
-            cas,
             clock: Arc::clone(&settings.clock),
         })
     }

@@ -82,6 +82,13 @@ impl Envelope {
 }
 
 impl Answer {
+    /// Whether it is a list without an item, which the product answers with 404.
+    pub(crate) fn lists_nothing(&self) -> bool {
+        let Self::Envelope(envelope) = self else { return false };
+        let keys = envelope.data.as_ref().and_then(|data| data.get("keys"));
+        keys.and_then(Value::as_array).is_some_and(Vec::is_empty)
+    }
+
     pub(crate) fn data(data: Value) -> Self {
         Self::Envelope(Box::new(Envelope::new(Some(data))))
     }

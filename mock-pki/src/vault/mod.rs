@@ -7,7 +7,7 @@
 //! The order is the product's, because it decides which of two mistakes a client hears about: a body that is no
 //! JSON is refused before a missing token, a token before a path that does not exist.
 
-mod approle;
+mod auth;
 mod body;
 mod duration;
 mod envelope;
@@ -177,7 +177,8 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
         return Err(Refusal::with(StatusCode::NOT_FOUND, "namespace not found"));
     }
     let resolved = state.resolve(&request.path);
-    if !resolved.as_ref().is_some_and(|(_, mount, rest)| is_public(&mount.backend, rest)) {
+    let is_public = resolved.as_ref().is_some_and(|(_, mount, rest)| is_public(&mount.backend, rest));
+    if !is_public {
         let id = request.token.as_deref().filter(|id| !id.is_empty()).ok_or_else(Refusal::no_token)?;
         let token = state.tokens.spend(id, now).ok_or_else(Refusal::no_token)?;
         if !state.permits(&token, &request) {
@@ -189,19 +190,35 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
         let text = format!("no handler for route \"{}\". route entry not found.", request.path);
         return Err(Refusal::with(StatusCode::NOT_FOUND, text));
     };
-    match &entry.backend {
+    let context =
+        auth::Context { state, request: &request, mount: &mount, path: &rest, now, client: &call.client };
+    let outcome = match &entry.backend {
         Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, call.certificates()),
-        Backend::AppRole(approle) => approle.route(state, &request, &mount, &rest, now),
+        Backend::AppRole(approle) => approle.route(context),
+        Backend::Cert(cert) => cert.route(context),
+        Backend::Kubernetes(kubernetes) => kubernetes.route(context),
+        Backend::Userpass(userpass) => userpass.route(context),
         Backend::Token => token_routes::route(state, &request, &rest, now),
         Backend::System => sys::route(state, &request, &rest, now),
         Backend::Other(_) => Err(Refusal::unsupported_path()),
+    };
+    match outcome {
+        Ok(answer) if request.operation == Operation::List && answer.lists_nothing() => {
+            Err(Refusal::absent())
+        }
+        // Without a token there is no chain of handlers whose errors are gathered.
+        Err(refusal) if is_public && refusal == Refusal::unsupported_operation() => {
+            Err(Refusal::with(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation"))
+        }
+        outcome => outcome,
     }
 }
 
 /// What needs no token.
 fn is_public(backend: &Backend, path: &str) -> bool {
     match backend {
-        Backend::AppRole(_) => path == "login",
+        Backend::AppRole(_) | Backend::Cert(_) | Backend::Kubernetes(_) => path == "login",
+        Backend::Userpass(_) => path.starts_with("login/"),
         Backend::Pki(_) => pki::is_public(path),
         Backend::Token | Backend::System | Backend::Other(_) => false,
     }

@@ -18,6 +18,7 @@ use crate::{
 
 /// `config/crl`.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the product's configuration has these switches")]
 pub(crate) struct CrlConfig {
     pub(crate) expiry: String,
     pub(crate) disable: bool,

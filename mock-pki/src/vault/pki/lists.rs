@@ -8,26 +8,22 @@ use crate::{
     random,
     vault::{
         envelope::Answer,
-        error::Refusal,
         pki::{Pki, output, serial_bytes},
         request::Request,
     },
 };
 
 impl Pki {
-    /// The serial numbers of those that are `wanted`. An empty list is a 404.
-    pub(super) fn list(&self, request: &Request, wanted: impl Fn(&Kept) -> bool) -> Result<Answer, Refusal> {
+    /// The serial numbers of those that are `wanted`.
+    pub(super) fn list(&self, request: &Request, wanted: impl Fn(&Kept) -> bool) -> Answer {
         let serials = self.archive.filter_map(|serial, kept| wanted(kept).then(|| hyphens(serial)));
         let page = page(request, serials);
-        if page.is_empty() { Err(Refusal::absent()) } else { Ok(Answer::keys(&page)) }
+        Answer::keys(&page)
     }
 
     /// The same of all, with a few words about each.
-    pub(super) fn list_detailed(&self, request: &Request) -> Result<Answer, Refusal> {
+    pub(super) fn list_detailed(&self, request: &Request) -> Answer {
         let page = page(request, self.archive.filter_map(|serial, _| Some(hyphens(serial))));
-        if page.is_empty() {
-            return Err(Refusal::absent());
-        }
         let mut details = Map::new();
         for serial in &page {
             let kept = serial_bytes(serial).and_then(|serial| self.archive.find(&serial));
@@ -35,7 +31,7 @@ impl Pki {
                 details.insert(serial.clone(), detail(&certificate));
             }
         }
-        Ok(Answer::data(json!({"key_info": details, "keys": page})))
+        Answer::data(json!({"key_info": details, "keys": page}))
     }
 }
 

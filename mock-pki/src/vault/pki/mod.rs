@@ -46,6 +46,7 @@ use crate::{
 use crl::CrlConfig;
 use issuer::{Issuer, Issuers};
 use role::Role;
+pub(crate) use {names::glob, output::colons};
 
 /// One `pki` mount.
 #[derive(Debug)]
@@ -212,9 +213,9 @@ impl Pki {
             }
             (["ocsp"], Update) => self.ocsp_post(request.ocsp.as_deref().unwrap_or_default(), now),
             (["ocsp", _, ..], Read) => self.ocsp_get(path.strip_prefix("ocsp/").unwrap_or_default(), now),
-            (["certs"], List) => self.list(request, |_| true),
-            (["certs", "revoked"], List) => self.list(request, |kept| kept.revoked.is_some()),
-            (["certs", "detailed"], List) => self.list_detailed(request),
+            (["certs"], List) => Ok(self.list(request, |_| true)),
+            (["certs", "revoked"], List) => Ok(self.list(request, |kept| kept.revoked.is_some())),
+            (["certs", "detailed"], List) => Ok(self.list_detailed(request)),
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
                 ["ca" | "ca_chain"]
@@ -224,9 +225,6 @@ impl Pki {
                 | ["issuer", _, "json" | "der" | "pem"],
                 Read,
             ) => self.read(&segments),
-            (known, _) if is_known(known) && is_public(path) => {
-                Err(Refusal::with(http::StatusCode::METHOD_NOT_ALLOWED, "unsupported operation"))
-            }
             (known, _) if is_known(known) => Err(Refusal::unsupported_operation()),
             _ => Err(Refusal::unsupported_path()),
         }
@@ -321,7 +319,7 @@ fn is_url(text: &str) -> bool {
 /// Paths that exist, for other methods.
 fn is_known(segments: &[&str]) -> bool {
     match segments {
-        [only] => {
+        [only] if *only != "cert" => {
             ["sign-verbatim", "roles", "certs", "revoke", "issuers", "root", "ca", "ca_chain", "crl", "ocsp"]
                 .contains(only)
         }
@@ -333,10 +331,9 @@ fn is_known(segments: &[&str]) -> bool {
         | ["config", "urls" | "issuers" | "crl"]
         | ["crl", "rotate" | "rotate-delta" | "pem" | "delta"]
         | ["crl", "delta", "pem"]
-        | ["ocsp", ..]
         | ["certs", "revoked" | "detailed"]
         | ["ca", "pem"]
-        | ["cert", ..] => true,
+        | ["cert" | "ocsp", ..] => true,
         _ => false,
     }
 }
