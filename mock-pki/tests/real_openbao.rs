@@ -453,7 +453,7 @@ async fn lists_of_certificates_are_as_in_the_real_product() {
     let real = Real::start(&binary).await;
     let (running, _) = mock().await;
     let mut seen = Vec::new();
-    for side in [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")] {
+    for side in [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")] {
         side.write("sys/mounts/l", json!({ "type": "pki" })).await;
         let mut answers = Vec::new();
         let tell = |answer: common::Answer| json!([answer.status, answer.json()["errors"]]);
