@@ -67,11 +67,11 @@ fn read_vault(vault: VaultDocument) -> Result<VaultConfig, ConfigError> {
         path: VaultPath::parse(&vault.path).map_err(|error| field("vault.path", error))?,
         namespace,
         auth: read_auth(vault.auth)?,
-        lookup: vault.lookup.map(read_lookup).transpose()?,
+        lookup: vault.lookup.as_ref().map(read_lookup).transpose()?,
     })
 }
 
-fn read_lookup(lookup: VaultLookupDocument) -> Result<VaultLookup, ConfigError> {
+fn read_lookup(lookup: &VaultLookupDocument) -> Result<VaultLookup, ConfigError> {
     let Some(most) = lookup.max_certificates else { return Ok(VaultLookup::default()) };
     match usize::try_from(most) {
         Ok(max_certificates @ 1..=1_000_000) => Ok(VaultLookup { max_certificates }),

@@ -272,7 +272,8 @@ impl RequestReconciler {
         }
         let mut is_told = false;
         self.remember(key, request, |memory| {
-            is_told = std::mem::replace(&mut memory.duplicate_reported, true)
+            is_told = memory.duplicate_reported;
+            memory.duplicate_reported = true;
         });
         if !is_told {
             self.events.request(request, "Sign", &submitted_again(gave_up));

@@ -82,7 +82,11 @@ pub async fn leads_since(client: Client, namespace: Option<&str>, requests: Arc<
     loop {
         // Neither a version nor a continuation: a consistent read.
         match api.list_metadata(&ListParams::default().limit(1)).await {
-            Ok(list) => return requests.leads_since(list.metadata.resource_version.unwrap_or_default()),
+            Ok(list) => {
+                let version = list.metadata.resource_version.unwrap_or_default();
+                tracing::debug!(version, "what is made after this version no other leader has seen");
+                return requests.leads_since(version);
+            }
             Err(error) => tracing::warn!(%error, "the API server does not say where it is; trying again"),
         }
         tokio::time::sleep(API_RETRY).await;

@@ -97,7 +97,7 @@ fn of_what_is_found_the_youngest_that_answers_is_taken() {
     let found = |certificate| answer(&[certificate], Origin::Found);
     let adoption = adopt(epoch(), &step(), vec![found(&CASES.expired), found(&CASES.good.1)]);
     assert_eq!(adoption.answer, Some(found(&CASES.good.1)));
-    assert_eq!(adoption.left, [CASES.expired.clone()]);
+    assert_eq!(adoption.left.as_slice(), std::slice::from_ref(&CASES.expired));
 
     let adoption = adopt(epoch(), &step(), vec![found(&CASES.renamed)]);
     assert_eq!((adoption.answer, adoption.left), (None, vec![CASES.renamed.clone()]));

@@ -119,10 +119,7 @@ impl MockCa {
             let message = format!("the mock CA expired at {}: give the issuer a new one", self.end);
             return Outcome::IssuerAtFault { message };
         }
-        let profile = match self.profile(order, now) {
-            Ok(profile) => profile,
-            Err(error) => return failed(&error),
-        };
+        let profile = self.profile(order, now);
         // An RSA signature takes a millisecond or more, all others a tenth of one.
         let issued = if self.is_rsa() {
             let (authority, csr) = (Arc::clone(&self.authority), order.csr.clone());
@@ -140,12 +137,12 @@ impl MockCa {
 
     /// Valid from now and not a moment before, as cert-manager's own CA issuer does: a certificate is renewed
     /// at two thirds of its real lifetime, which backdating would stretch beyond what was asked.
-    fn profile(&self, order: &Order, now: Timestamp) -> Result<LeafProfile, CaError> {
+    fn profile(&self, order: &Order, now: Timestamp) -> LeafProfile {
         let asked = SignedDuration::try_from(order.duration).unwrap_or(SignedDuration::MAX);
         let not_after = now.checked_add(asked).map_or(self.end, |end| end.min(self.end));
         // A CA below this one may have one CA less below it.
         let path_len = self.authority.chain().first().and_then(x509::Certificate::path_len);
-        Ok(LeafProfile {
+        LeafProfile {
             serial: serial(&order.idempotency_key()),
             not_before: now,
             not_after,
@@ -158,7 +155,7 @@ impl MockCa {
             ocsp: Vec::new(),
             ca_issuers: Vec::new(),
             basic_constraints_on_leaf: true,
-        })
+        }
     }
 
     fn is_rsa(&self) -> bool {

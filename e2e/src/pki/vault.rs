@@ -91,13 +91,13 @@ impl VaultServer {
             "require_cn": false, "max_ttl": "720h",
         });
         self.post("pki_int/roles/kept", role).await?;
-        let rule =
+        let may =
             |path: &str, can: &str| format!("path \"pki_int/{path}\" {{ capabilities = [\"{can}\"] }}\n");
         let rules = [
-            rule("sign/kept", "update"),
-            rule("certs", "list"),
-            rule("certs/detailed", "list"),
-            rule("revoke", "update"),
+            may("sign/kept", "update"),
+            may("certs", "list"),
+            may("certs/detailed", "list"),
+            may("revoke", "update"),
         ];
         self.post("sys/policies/acl/keeper", json!({"policy": rules.concat()})).await?;
         let made = self.post("auth/token/create", json!({"policies": ["keeper"], "ttl": "1h"})).await?;

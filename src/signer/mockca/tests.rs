@@ -146,7 +146,7 @@ proptest! {
         let clock = clock();
         let mock = mock_ca(KeyAlgorithm::EcdsaP256, &clock, Duration::ZERO);
         let order = Order { duration: Duration::new(seconds, nanos), ..order(csr(KeyAlgorithm::EcdsaP256)) };
-        let leaf = mock.profile(&order, clock.now()).and_then(|profile| issue(&mock.authority, &order.csr, &profile));
+        let leaf = issue(&mock.authority, &order.csr, &mock.profile(&order, clock.now()));
         let leaf = leaf.unwrap().certificates.remove(0);
         let lifetime = leaf.not_after().duration_since(leaf.not_before());
         prop_assert!(!lifetime.is_negative());
@@ -228,7 +228,7 @@ fn a_users_ca_is_read_or_refused_exactly() {
     let mock = MockCa::new(Arc::new(root), Duration::ZERO, clock());
     let leaf_key = SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
     let leaf_csr = Csr::from_der(&leaf_key.request(&[0x30, 0], Vec::new()).unwrap()).unwrap();
-    let profile = mock.profile(&order(leaf_csr.clone()), now).unwrap();
+    let profile = mock.profile(&order(leaf_csr.clone()), now);
     let leaf = issue(&mock.authority, &leaf_csr, &profile).unwrap().certificates[0].to_pem();
     let leaf_key = leaf_key.to_pkcs8_pem().unwrap();
     let later = now + SignedDuration::from_hours(49);

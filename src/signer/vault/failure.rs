@@ -55,10 +55,11 @@ impl Failure {
     /// The same failure of a call that asks for no signature, such as a login: nothing can have been issued by it.
     pub(super) fn without_effect(self) -> Self {
         match self {
-            Self::Http(HttpError::Unreachable { message, sent: _ })
-            | Self::Http(HttpError::Unusable(message) | HttpError::TooLong(message)) => {
-                Self::Http(HttpError::Unreachable { message, sent: false })
-            }
+            Self::Http(
+                HttpError::Unreachable { message, sent: _ }
+                | HttpError::Unusable(message)
+                | HttpError::TooLong(message),
+            ) => Self::Http(HttpError::Unreachable { message, sent: false }),
             Self::Http(error) => Self::Http(error),
             Self::Refused { message, refusal } => {
                 Self::Refused { message, refusal: Refusal { is_anothers: false, ..refusal } }

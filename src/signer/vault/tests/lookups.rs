@@ -92,9 +92,11 @@ async fn a_list_leads_nowhere_but_to_certificates() {
 
 #[tokio::test]
 async fn a_list_longer_than_any_answer_is_too_many() {
-    let server = Scripted::answering(|request| match request.line().contains("detailed") {
-        true => scripted::json(404, UNSUPPORTED),
-        false => scripted::json(200, &" ".repeat(super::super::super::http::MAX_BODY + 1)),
+    let server = Scripted::answering(|request| {
+        if request.line().contains("detailed") {
+            return scripted::json(404, UNSUPPORTED);
+        }
+        scripted::json(200, &" ".repeat(super::super::super::http::MAX_BODY + 1))
     });
     let lookup = looking(&server, 10).look_up(&order(recorded().1), Timestamp::UNIX_EPOCH).await;
     assert!(matches!(lookup, Lookup::GaveUp { .. }), "{lookup:?}");
