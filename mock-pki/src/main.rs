@@ -69,6 +69,7 @@ fn ready(running: &Running) -> String {
         ready.insert(format!("{face}_url"), url.as_str().into());
     }
     ready.insert("control_url".to_owned(), running.control_url.as_str().into());
+    ready.insert("unseal_key".to_owned(), running.unseal_key.as_str().into());
     ready.insert("root_token".to_owned(), running.root_token.as_str().into());
     format!("{}\n", serde_json::Value::Object(ready))
 }

@@ -18,6 +18,7 @@ use crate::{
     service,
     store::World,
     tls::{self, TlsError},
+    vault,
 };
 
 pub use crate::tls::Tls;
@@ -141,6 +142,8 @@ pub struct Running {
     pub control_url: String,
     /// The root token of the Vault face.
     pub root_token: String,
+    /// What unseals the Vault face.
+    pub unseal_key: String,
     /// PEM of the CA behind a generated TLS certificate; nothing if one was given.
     pub tls_ca: Option<String>,
     /// PEM of the root at the top of everything that is issued.
@@ -243,6 +246,7 @@ pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<
         urls,
         control_url: format!("http://{control_address}"),
         root_token: config.root_token.clone(),
+        unseal_key: vault::unseal_key(&config.root_token),
         tls_ca,
         root_ca,
         stop,

@@ -17,9 +17,11 @@ mod mounts;
 mod pki;
 mod policy;
 mod request;
+mod seal;
 mod sys;
 mod token;
 mod token_routes;
+mod wrapping;
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +45,9 @@ use error::Refusal;
 use mounts::{Backend, Mount, Mounts};
 use policy::Policy;
 use request::{Operation, Request};
+use seal::Seal;
 use token::{NewToken, Token, Tokens};
+use wrapping::Wrapped;
 
 /// Vault's and OpenBao's API.
 pub(crate) const FACE: Face = Face {
@@ -58,12 +62,16 @@ pub(crate) const FACE: Face = Face {
     common_name: |head, body| request::common_name(&head.headers, body),
 };
 
+pub(crate) use seal::unseal_key;
+
 /// Everything this face remembers. Without `Debug`: most of it is secret.
 pub(crate) struct State {
     tokens: Tokens,
     policies: RwLock<BTreeMap<String, (Policy, Timestamp)>>,
     secrets: RwLock<Mounts>,
     auths: RwLock<Mounts>,
+    wrapped: Wrapped,
+    seal: Seal,
     cluster_name: String,
     cluster_id: String,
 }
@@ -99,6 +107,8 @@ impl State {
             ),
             secrets: RwLock::new(secrets),
             auths: RwLock::new(auths),
+            wrapped: Wrapped::default(),
+            seal: Seal::new(root_token),
             cluster_name: format!("vault-cluster-{}", random::accessor_suffix()),
             cluster_id: random::uuid(),
         }
@@ -164,18 +174,25 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
     let now = epoch.now();
     let state = &epoch.vault;
     let mut request = Request::new(method, path, uri.query(), headers, &call.body)?;
+    let is_sealed = call.is_sealed() || state.seal.is_sealed();
     if let Some(path) = request.path.strip_prefix("sys/")
-        && let Some(outcome) = sys::unauthenticated(state, &request, path, call.is_sealed(), now)
+        && let Some(outcome) = sys::unauthenticated(state, &request, path, is_sealed, now)
     {
         return outcome;
     }
-    if call.is_sealed() {
+    if is_sealed {
         return Err(Refusal::with(StatusCode::SERVICE_UNAVAILABLE, "Vault is sealed"));
     }
     let namespace = headers.get("x-vault-namespace").map(HeaderValue::as_bytes).unwrap_or_default();
     if !matches!(namespace, b"" | b"/" | b"root" | b"root/") {
         return Err(Refusal::with(StatusCode::NOT_FOUND, "namespace not found"));
     }
+    if let Some(path) = request.path.strip_prefix("sys/wrapping/")
+        && let Some(outcome) = wrapping::route(state, &request, path, now)
+    {
+        return outcome;
+    }
+    let wrap_ttl = wrapping::asked(headers)?;
     let resolved = state.resolve(&request.path);
     let is_public = resolved.as_ref().is_some_and(|(_, mount, rest)| is_public(&mount.backend, rest));
     if !is_public {
@@ -210,6 +227,7 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
         Err(refusal) if is_public && refusal == Refusal::unsupported_operation() => {
             Err(Refusal::with(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation"))
         }
+        Ok(answer) if let Some(ttl) = wrap_ttl => Ok(state.wrapped.wrap(answer, ttl, &request.path, now)),
         outcome => outcome,
     }
 }

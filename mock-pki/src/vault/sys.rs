@@ -32,7 +32,19 @@ pub(crate) fn unauthenticated(
         "health" => health(state, request, sealed, now),
         "seal-status" => Answer::flat(StatusCode::OK, &seal_status(state, sealed)),
         "leader" => Answer::flat(StatusCode::OK, &json!({ "ha_enabled": false })),
+        "init" if request.operation == Operation::Update => {
+            let threshold = request.fields.integer("secret_threshold").unwrap_or_default();
+            let no_threshold = "invalid seal configuration: threshold must be at least one";
+            let text = if threshold < 1 { no_threshold } else { "Vault is already initialized" };
+            return Some(Err(Refusal::bad(text)));
+        }
         "init" => Answer::flat(StatusCode::OK, &json!({ "initialized": true })),
+        "unseal" if request.operation == Operation::Update => {
+            let unsealed = state.seal.unseal(&request.fields);
+            let status = seal_status(state, state.seal.is_sealed());
+            return Some(unsealed.map(|()| Answer::flat(StatusCode::OK, &status)));
+        }
+        "unseal" => return Some(Err(Refusal::bare(StatusCode::METHOD_NOT_ALLOWED))),
         _ => return None,
     };
     if request.operation == Operation::Read {
@@ -117,7 +129,11 @@ pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp
         ["policy", name] => policy(state, request, name, "rules", now),
         ["capabilities-self"] if request.operation == Operation::Update => capabilities(state, request),
         ["namespaces"] if request.operation == Operation::List => Err(Refusal::absent()),
-        ["capabilities-self" | "namespaces"] => Err(Refusal::unsupported_operation()),
+        ["seal"] if request.operation == Operation::Update => {
+            state.seal.seal();
+            Ok(Answer::Nothing)
+        }
+        ["capabilities-self" | "namespaces" | "seal"] => Err(Refusal::unsupported_operation()),
         _ => Err(Refusal::unsupported_path()),
     }
 }
