@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::Value;
 use sim_kube::{
-    Cluster, Failure, GroupResource, Identity, Options,
+    Call, Cluster, Failure, GroupResource, Identity, Options, Verb,
     client::{Clock, Server},
     fault::{Effect, Guard, Peer, Rule, Seen},
 };
@@ -54,10 +54,10 @@ impl World {
         let writes: Arc<Mutex<Vec<String>>> = Arc::default();
         let (tell, changes) = watch::channel(0);
         let sink = Arc::clone(&writes);
-        server.on_answer(move |answered| {
-            let Some(call) = answered.call.filter(|call| !call.verb.is_read()) else { return };
+        server.on_call(move |served| {
+            let Some(call) = served.call.as_ref().filter(|call| writes_something(call)) else { return };
             tell.send_modify(|changes| *changes += 1);
-            if &*answered.peer.0 == PEER {
+            if &*served.peer.0 == PEER {
                 let slash = if call.subresource.is_empty() { "" } else { "/" };
                 let what = format!("{} {}{slash}{}", call.verb, call.plural, call.subresource);
                 sink.lock().unwrap().push(what);
@@ -120,7 +120,7 @@ impl World {
     pub(crate) fn refuse(&self, plural: &'static str, subresource: &'static str) -> Guard {
         let failure = Failure::new(StatusCode::FORBIDDEN, "Forbidden", "refused");
         self.install(Rule::new(Effect::Fail(failure), move |seen| {
-            let is_it = |call: &sim_kube::Call| call.plural == plural && call.subresource == subresource;
+            let is_it = |call: &Call| call.plural == plural && call.subresource == subresource;
             is_write(seen) && seen.call.is_some_and(is_it)
         }))
     }
@@ -129,9 +129,9 @@ impl World {
         self.server.with(|cluster, _| cluster.faults().install(rule))
     }
 
-    /// Ends after the next write, whoever writes.
-    pub(crate) async fn changed(&self) {
-        self.changes.clone().changed().await.unwrap();
+    /// Changes with every write, whoever writes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
     }
 
     /// The objects of a resource: of cert-manager's, or Secrets.
@@ -154,7 +154,8 @@ impl World {
     async fn make(&self, group: &str, version: &str, kind: &str, namespace: &str, object: Value) {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let mut object: DynamicObject = serde_json::from_value(object).unwrap();
-        object.types = Some(kube::api::TypeMeta { api_version: resource.api_version.clone(), kind: kind.to_owned() });
+        object.types =
+            Some(kube::api::TypeMeta { api_version: resource.api_version.clone(), kind: kind.to_owned() });
         let api: Api<DynamicObject> = if namespace.is_empty() {
             Api::all_with(self.admin(), &resource)
         } else {
@@ -165,5 +166,9 @@ impl World {
 }
 
 fn is_write(seen: &Seen<'_>) -> bool {
-    &*seen.peer.0 == PEER && seen.call.is_some_and(|call| !call.verb.is_read())
+    &*seen.peer.0 == PEER && seen.call.is_some_and(writes_something)
+}
+
+fn writes_something(call: &Call) -> bool {
+    !matches!(call.verb, Verb::Get | Verb::List | Verb::Watch)
 }
