@@ -136,6 +136,7 @@ pub async fn judge(ground: &Ground, scenario: Scenario, seed: u64) -> Result {
             Err(_) => anyhow::bail!("not done within {LIMIT:?}{}", world.story().await),
         }
         world.check().await.context("after the scenario")?;
+        world.end(scenario.name, ground.pictures).await?;
         let after = ground.controller.replicas();
         ensure!(
             !scenario.mode.is_beside() || before == after,

@@ -6,6 +6,7 @@ mod certificates;
 mod check;
 mod csr;
 mod dice;
+mod end;
 mod issuers;
 mod observe;
 mod permission;
@@ -31,11 +32,13 @@ use crate::controller::Controller;
 use crate::manifest;
 use crate::pki::Pkis;
 
+pub use certificates::key;
 pub use csr::{Authority, Csr};
 pub use dice::Dice;
+pub use end::Pictures;
 pub use issuers::{Issuer, Kind};
 pub use secret::Pair;
-pub use wait::{LONG, PROMPTLY, SOON, matches};
+pub use wait::{LONG, PROMPTLY, SOON, matches, revision_of};
 
 /// What an arm brings, once for all scenarios.
 #[derive(Clone)]
@@ -58,6 +61,8 @@ pub struct Ground {
     pub tenant_role: Vec<Value>,
     /// The time of day, by the cluster's clock.
     pub clock: SharedClock,
+    /// What is done with what scenarios leave.
+    pub pictures: Pictures,
 }
 
 /// All that a scenario may touch.
@@ -83,6 +88,8 @@ pub struct World {
     log_begins: usize,
     /// Calls of the controller that may be refused, by resource.
     may_be_refused: Mutex<Vec<String>>,
+    /// What is not determined of what the scenario leaves: objects and places in them.
+    undetermined: Mutex<Vec<(String, String)>>,
 }
 
 impl World {
@@ -119,6 +126,7 @@ impl World {
             cluster_objects: Mutex::default(),
             withdrawn: Mutex::default(),
             may_be_refused: Mutex::default(),
+            undetermined: Mutex::default(),
         };
         world.grant_tenant_role(&world.namespace).await?;
         Ok(world)

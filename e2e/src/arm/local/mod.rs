@@ -30,7 +30,7 @@ use crate::controller::Controller as _;
 use crate::line::Line;
 use crate::manifest;
 use crate::pki::{self, MockPki, OpenBao, Pkis, VaultServer};
-use crate::world::Ground;
+use crate::world::{Ground, Pictures};
 
 /// What runs on this machine. It ends when this is dropped; [`Local::stop`] is the orderly way.
 pub struct Local {
@@ -61,7 +61,7 @@ fn program(name: &str, folder: &Path) -> Result<String> {
 
 impl Local {
     /// Brings everything up; `note` hears how far it has come.
-    pub async fn up(folder: &Path, note: impl Fn(&str)) -> Result<Self> {
+    pub async fn up(folder: &Path, pictures: Pictures, note: impl Fn(&str)) -> Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         std::fs::create_dir_all(folder)?;
         let controller_program = program("external-issuer", folder)?;
@@ -90,6 +90,7 @@ impl Local {
             audit: Arc::new(AuditLog::at(Path::new(&control_plane.facts.audit))),
             judged: Arc::default(),
             clock: Arc::new(SystemClock),
+            pictures,
             controller_user: identity::USER.to_owned(),
             system: system.to_owned(),
             tenant_role: manifest::folder(&deploy.join("rbac/tenant"))?,

@@ -14,7 +14,7 @@ use tokio::sync::{OnceCell, RwLock};
 use super::{Local, clocks_can_be_wrong};
 use crate::Result;
 use crate::suite::{self, Arm, Mode, Scenario, chain, note};
-use crate::world::Ground;
+use crate::world::{Ground, Pictures};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -26,6 +26,10 @@ pub struct Flags {
     /// Where logs and data go [default: a folder that is removed if all is well]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+
+    /// Write down what scenarios leave, in fixtures/scenarios, instead of comparing with it
+    #[arg(long)]
+    record: bool,
 }
 
 /// How many scenarios run at once unless told otherwise: they mostly wait.
@@ -39,6 +43,7 @@ pub fn run(flags: Flags, scenarios: &[Scenario]) -> Result<bool> {
     let seed = flags.suite.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ drawn());
     let shared = Arc::new(Shared {
         given: flags.state_dir,
+        pictures: if flags.record { Pictures::Record } else { Pictures::Compare },
         folder: OnceLock::new(),
         seed,
         local: OnceCell::new(),
@@ -85,6 +90,7 @@ impl Arm for Locally {
 struct Shared {
     /// Where logs and data shall go.
     given: Option<PathBuf>,
+    pictures: Pictures,
     /// Where they do go, once there are any.
     folder: OnceLock<PathBuf>,
     seed: u64,
@@ -108,7 +114,7 @@ impl Shared {
 
     async fn ground(&self) -> Result<&Ground> {
         let up = async || {
-            let up = async { Local::up(self.make_folder()?, note).await };
+            let up = async { Local::up(self.make_folder()?, self.pictures, note).await };
             up.await.map_err(|error| chain(&error))
         };
         match self.local.get_or_init(up).await {

@@ -33,7 +33,7 @@ use self::pkis::SimPkis;
 use crate::Result;
 use crate::manifest;
 use crate::suite::Mode;
-use crate::world::Ground;
+use crate::world::{Ground, Pictures};
 
 /// What the clock shows at first: any time would do, but not the same fraction of a second as what is written.
 const BEGINS: Timestamp = Timestamp::constant(1_893_456_000, 250_000_000);
@@ -41,15 +41,15 @@ const BEGINS: Timestamp = Timestamp::constant(1_893_456_000, 250_000_000);
 const BACKOFF: Backoff = Backoff { minimum: Duration::from_secs(2), maximum: Duration::from_secs(10) };
 
 /// A cluster with everything on it. It ends when this is dropped.
-pub(super) struct Sim {
+struct Sim {
     cert_manager: JoinHandle<std::convert::Infallible>,
     /// What a scenario stands on.
-    pub(super) ground: Ground,
+    ground: Ground,
 }
 
 impl Sim {
     /// Sets everything up. The controller logs to `log`.
-    pub(super) async fn up(seed: u64, mode: Mode, log: Log) -> Result<Self> {
+    async fn up(seed: u64, mode: Mode, log: Log) -> Result<Self> {
         let stage = Stage::set(Options { seed, begins: BEGINS }).await?;
         if mode == Mode::Unread {
             stage.any_csr_passes();
@@ -70,6 +70,7 @@ impl Sim {
             system: SYSTEM.to_owned(),
             tenant_role: manifest::folder(&manifest::repository().join("deploy/rbac/tenant"))?,
             clock,
+            pictures: Pictures::Compare,
         };
         ground.controller.restore().await?;
         Ok(Self { cert_manager, ground })
