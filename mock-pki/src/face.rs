@@ -64,6 +64,11 @@ impl Call {
         self.plan.http.iter().any(|fault| fault.behaviour.seals())
     }
 
+    /// Whether a fault has another node lead.
+    pub(crate) fn stands_by(&self) -> bool {
+        self.plan.http.iter().any(|fault| fault.behaviour.stands_by())
+    }
+
     /// The faults that may spoil a certificate.
     pub(crate) fn certificates(&self) -> &Certificates {
         &self.plan.certificates

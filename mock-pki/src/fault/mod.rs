@@ -21,6 +21,7 @@ mod reset;
 mod sealed;
 mod shuffled_chain;
 mod slow_drip;
+mod standby;
 mod status;
 mod unfit_intermediate;
 mod unrelated_certificate;
@@ -54,6 +55,7 @@ pub(crate) const ALL: &[Kind] = &[
     sealed::KIND,
     shuffled_chain::KIND,
     slow_drip::KIND,
+    standby::KIND,
     status::KIND,
     unfit_intermediate::KIND,
     unrelated_certificate::KIND,
@@ -98,6 +100,11 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
 
     /// Whether the product is sealed.
     fn seals(&self) -> bool {
+        false
+    }
+
+    /// Whether another node leads.
+    fn stands_by(&self) -> bool {
         false
     }
 

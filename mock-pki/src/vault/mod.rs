@@ -175,8 +175,9 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
     let state = &epoch.vault;
     let mut request = Request::new(method, path, uri.query(), headers, &call.body)?;
     let is_sealed = call.is_sealed() || state.seal.is_sealed();
+    let node = sys::Node { is_sealed, stands_by: call.stands_by() };
     if let Some(path) = request.path.strip_prefix("sys/")
-        && let Some(outcome) = sys::unauthenticated(state, &request, path, is_sealed, now)
+        && let Some(outcome) = sys::unauthenticated(state, &request, path, node, now)
     {
         return outcome;
     }
