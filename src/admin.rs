@@ -194,7 +194,7 @@ impl Admin {
         match (health, metrics) {
             // Port 0 is a new port each time: two of them are two.
             (Some(health), Some(metrics)) if health == metrics && health.port != 0 => {
-                let routes = health_routes(readiness).merge(metrics_routes(exposed));
+                let routes = doors(readiness, exposed);
                 let address = admin.add(HEALTH_FLAG, health, routes).await?;
                 (admin.health, admin.metrics) = (Some(address), Some(address));
             }
@@ -252,6 +252,12 @@ impl Admin {
 
 /// A scrape takes milliseconds; a client that stalls must not hold up the end of the process.
 pub const GRACE: Duration = Duration::from_secs(1);
+
+/// What answers at both doors.
+#[must_use]
+pub fn doors(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+    health_routes(readiness).merge(metrics_routes(metrics))
+}
 
 fn health_routes(readiness: Readiness) -> Router {
     Router::new()

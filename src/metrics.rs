@@ -116,9 +116,14 @@ impl Metrics {
         self.issuers.with(issuer, |of| of.retries.inc());
     }
 
-    /// A certificate was issued that no request was left for, or that was rejected.
-    pub fn certificate_unused(&self, issuer: &IssuerKey) {
-        self.issuers.with(issuer, |of| of.unused.inc());
+    /// A certificate was issued that no request uses: `gone`, `unknown`, `denied`, `rejected`, `left`.
+    pub fn certificate_unused(&self, issuer: &IssuerKey, why: &'static str) {
+        self.issuers.with(issuer, |of| of.unused.entry(why).or_default().inc());
+    }
+
+    /// A request was submitted although it may have been before: `unanswered`, or the lookup `gave_up`.
+    pub fn submitted_again(&self, issuer: &IssuerKey, why: &'static str) {
+        self.issuers.with(issuer, |of| of.submitted_again.entry(why).or_default().inc());
     }
 
     /// The issuer's `Ready` condition was judged.
@@ -168,7 +173,8 @@ struct Issuer {
     pki_calls: BTreeMap<(&'static str, &'static str), Counter>,
     pki_call_duration: BTreeMap<&'static str, Histogram>,
     retries: Counter,
-    unused: Counter,
+    unused: BTreeMap<&'static str, Counter>,
+    submitted_again: BTreeMap<&'static str, Counter>,
     ready: Option<bool>,
 }
 
@@ -180,7 +186,8 @@ impl Default for Issuer {
             pki_calls: BTreeMap::new(),
             pki_call_duration: BTreeMap::new(),
             retries: Counter::default(),
-            unused: Counter::default(),
+            unused: BTreeMap::new(),
+            submitted_again: BTreeMap::new(),
             ready: None,
         }
     }
@@ -251,7 +258,15 @@ impl Collector for Issuers {
         }
         let mut family = start(&mut encoder, "certificates_unused", UNUSED_HELP, MetricType::Counter)?;
         for (key, of) in &*issuers {
-            put(&mut family, &labels(key, []), &of.unused)?;
+            for (why, counter) in &of.unused {
+                put(&mut family, &labels(key, [("why", why)]), counter)?;
+            }
+        }
+        let mut family = start(&mut encoder, "submissions_again", AGAIN_HELP, MetricType::Counter)?;
+        for (key, of) in &*issuers {
+            for (why, counter) in &of.submitted_again {
+                put(&mut family, &labels(key, [("why", why)]), counter)?;
+            }
         }
         let mut family = start(&mut encoder, "issuer_ready", READY_HELP, MetricType::Gauge)?;
         for (key, of) in &*issuers {
@@ -268,7 +283,8 @@ const ISSUANCE_HELP: &str = "Time from a request's approval to its certificate; 
 const PKI_CALLS_HELP: &str = "Calls to the PKI, by operation and result.";
 const PKI_CALL_HELP: &str = "Time that calls to the PKI took, by operation.";
 const RETRIES_HELP: &str = "Requests put off after an error, to be tried again.";
-const UNUSED_HELP: &str = "Certificates that the PKI issued for nothing: the request was gone, finished or denied, or the certificate was rejected.";
+const UNUSED_HELP: &str = "Certificates that the PKI issued for nothing, by why no request uses them.";
+const AGAIN_HELP: &str = "Submissions that may be a second one, so that the PKI may have issued a certificate that nobody has, by why that could not be told.";
 const READY_HELP: &str = "1 while the issuer is Ready, else 0.";
 
 fn start<'a>(
@@ -303,7 +319,8 @@ mod tests {
         metrics.approved_to_ready(key, Duration::from_millis(20));
         metrics.pki_call(key, "submit", "issued", Duration::from_millis(7));
         metrics.retry(key);
-        metrics.certificate_unused(key);
+        metrics.certificate_unused(key, "gone");
+        metrics.submitted_again(key, "unanswered");
         metrics.issuer_ready(key, true);
     }
 

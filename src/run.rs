@@ -11,13 +11,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Admin, BindError, Readiness};
+use crate::admin::{self, Admin, BindError, Readiness};
 use crate::args::Config;
 use crate::bounded::bounded;
 use crate::clock::{SharedClock, SystemClock};
@@ -31,10 +33,11 @@ use crate::controller::references::References;
 use crate::controller::request::RequestReconciler;
 use crate::controller::status::StatusWriter;
 use crate::controller::store::{Requests, Serves};
+use crate::controller::unused::{Revocations, UnusedCertificates};
 use crate::controller::watch::{self, IssuerWatch};
 use crate::lease::{self, Elector, Leadership, Settings};
 use crate::metrics::Metrics;
-use crate::random::{SharedChance, SystemChance};
+use crate::random::{self, Chance};
 use crate::signer::http::Transport;
 use crate::signer::registry::Registry;
 
@@ -42,6 +45,8 @@ use crate::signer::registry::Registry;
 pub const GRACE: Duration = Duration::from_secs(20);
 /// How many issuers are checked at once.
 const ISSUERS_AT_ONCE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(8).unwrap();
+/// How many certificates are revoked at once: nobody waits for it.
+const REVOCATIONS_AT_ONCE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(2).unwrap();
 
 /// Why the process ended.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +95,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
             let seams = Seams {
                 client,
                 clock: Arc::new(SystemClock),
-                chance: Arc::new(SystemChance),
                 transport: None,
+                doors: None,
+                chance: random::machine(),
             };
             Box::pin(serve(config, seams, stop)).await
         },
@@ -104,16 +110,18 @@ pub struct Seams {
     pub client: Client,
     /// The time of day.
     pub clock: SharedClock,
-    /// What spreads retries and contenders.
-    pub chance: SharedChance,
     /// The way to PKIs; over the network if `None`.
     pub transport: Option<Arc<dyn Transport>>,
+    /// Who wants to read health and metrics without a socket; is sent what answers there.
+    pub doors: Option<oneshot::Sender<Router>>,
+    /// What spreads retries, checks and contenders.
+    pub chance: Chance,
 }
 
 /// Runs until `stop`, or until leadership is lost.
 #[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
 pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Result<(), RunError> {
-    let Seams { client, clock, chance, transport } = seams;
+    let Seams { client, clock, transport, doors, chance } = seams;
     let client = bounded(client);
     let Config {
         metrics_address,
@@ -134,6 +142,10 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         readiness.gate("externalissuers"),
         watch_namespace.is_none().then(|| readiness.gate("externalclusterissuers")),
     );
+    if let Some(doors) = doors {
+        // Who has lost interest is not told.
+        let _ = doors.send(admin::doors(readiness.clone(), Arc::clone(&metrics)));
+    }
     let admin = Admin::bind(
         health_address.as_ref(),
         metrics_address.as_ref(),
@@ -181,8 +193,17 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
     let issuers = Arc::new(Issuers::default());
     let (request_queue, request_work) = queue();
     let (issuer_queue, issuer_work) = queue();
+    let (revocation_queue, revocation_work) = queue();
     let references = References::new(client.clone(), issuer_queue.clone());
     let status = StatusWriter::new(client.clone(), Arc::clone(&metrics));
+    let unused = UnusedCertificates {
+        issuers: Arc::clone(&issuers),
+        events: events.clone(),
+        leadership: leadership.clone(),
+        metrics: Arc::clone(&metrics),
+        revocations: Revocations::new(revocation_queue),
+        chance: Arc::clone(&chance),
+    };
     let request_reconciler = RequestReconciler {
         client: client.clone(),
         load: Loader {
@@ -198,6 +219,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         leadership: leadership.clone(),
         metrics: Arc::clone(&metrics),
         answers: Answers::default(),
+        unused: unused.clone(),
     };
     let issuer_reconciler = IssuerReconciler {
         issuers: Arc::clone(&issuers),
@@ -234,7 +256,10 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
     if let Some(gate) = cluster_gate {
         watching.spawn(watches.clone().cluster(client.clone(), gate));
     }
-    watching.spawn(async move { watches.namespaced(client, watch_namespace.as_deref(), issuer_gate).await });
+    {
+        let (client, namespace) = (client.clone(), watch_namespace.clone());
+        watching.spawn(async move { watches.namespaced(client, namespace.as_deref(), issuer_gate).await });
+    }
 
     // A request that is decided before its issuer was listed would be told that there is none.
     let leads = tokio::select! {
@@ -242,6 +267,11 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
         () = stop.cancelled() => false,
     };
     metrics.leader(leads);
+    if leads {
+        let (client, namespace) = (client.clone(), watch_namespace.clone());
+        let requests = Arc::clone(&request_reconciler.load.requests);
+        watching.spawn(async move { watch::leads_since(client, namespace.as_deref(), requests).await });
+    }
     let lost = leadership.lost();
     let work = {
         let stop = stop.clone();
@@ -256,6 +286,13 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
                 || issuers.keys(),
                 move |key| issuer_reconciler.clone().reconcile(key),
             );
+            let revocation_work = revocation_work.run(
+                REVOCATIONS_AT_ONCE,
+                stop.clone(),
+                |_, _| (),
+                Vec::new,
+                move |key| unused.clone().revoke(key),
+            );
             let request_work = request_work.run(
                 max_concurrent_requests,
                 stop,
@@ -263,7 +300,7 @@ pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Res
                 || requests.begin(),
                 move |key| request_reconciler.clone().reconcile(key),
             );
-            tokio::join!(request_work, issuer_work);
+            tokio::join!(request_work, issuer_work, revocation_work);
         }
     };
     let ended = if leads {

@@ -50,7 +50,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let ansi = io::stderr().is_terminal();
     match format {
         LogFormat::Text => text(parse(filter)?, ansi, io::stderr).try_init()?,
-        LogFormat::Json => json(parse(filter)?, io::stderr).try_init()?,
+        LogFormat::Json => json(filter, io::stderr)?.try_init()?,
     }
     Ok(())
 }
@@ -69,17 +69,13 @@ where
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(writer).finish()
 }
 
-fn json<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+/// The log as it is by default, one JSON object a line, to wherever `writer` says.
+pub fn json<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Sync, TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .finish()
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false);
+    Ok(lines.with_env_filter(parse(filter)?).with_writer(writer).finish())
 }
 
 #[cfg(test)]
@@ -112,7 +108,7 @@ mod tests {
     fn json_lines_are_objects_with_the_fields_at_the_top() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = json(parse("info").unwrap(), move || writer.clone());
+        let subscriber = json("info", move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let _span = tracing::info_span!("request", namespace = "team-a").entered();
             tracing::info!(outcome = "issued", "concluded");

@@ -68,6 +68,7 @@ fn rules() -> Vec<Rule> {
                 "crate::config",
                 "crate::decide",
                 "crate::signer::outcome",
+                "crate::signer::submission",
                 // What a signer is handed: data, made by a decision.
                 "crate::signer::Order",
                 "crate::signer::RequestIdentity",

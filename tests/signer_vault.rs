@@ -15,7 +15,7 @@ use signer_vault::{openbao, scenarios, server};
 #[tokio::test]
 async fn the_mock() {
     let mock = mock_pki::server::start(mock_pki::server::Config::default()).await.unwrap();
-    let server = server::Server::new(&mock.vault_url, &mock.root_token, Some(&mock.control_url));
+    let server = server::Server::new(mock.url("vault"), &mock.root_token, Some(&mock.control_url));
     scenarios::prepare(&server).await;
     scenarios::all(&server).await;
 }

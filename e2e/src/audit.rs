@@ -1,4 +1,4 @@
-//! The API server's audit log: who asked what of it, and what it answered.
+//! Who asked what of the API server, and what it answered: a real one's audit log.
 //!
 //! It is written before an answer goes out, so a scenario may read it right after it has seen an effect.
 
@@ -30,9 +30,15 @@ pub struct Call {
     pub uri: String,
 }
 
+/// Remembers the calls that were made.
+pub trait Audit: Send + Sync {
+    /// The calls that `select` selects, the oldest first.
+    fn calls(&self, select: &dyn Fn(&Call) -> bool) -> Result<Vec<Call>>;
+}
+
 /// The audit log of one API server, read as it grows.
 #[derive(Debug)]
-pub struct Audit {
+pub struct AuditLog {
     path: PathBuf,
     read: Mutex<Read>,
 }
@@ -44,15 +50,16 @@ struct Read {
     calls: Vec<Call>,
 }
 
-impl Audit {
+impl AuditLog {
     /// The log at this path.
     #[must_use]
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned(), read: Mutex::default() }
     }
+}
 
-    /// The calls that `select` selects, the oldest first.
-    pub fn calls(&self, select: impl Fn(&Call) -> bool) -> Result<Vec<Call>> {
+impl Audit for AuditLog {
+    fn calls(&self, select: &dyn Fn(&Call) -> bool) -> Result<Vec<Call>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.on(&self.path)?;
         Ok(read.calls.iter().filter(|call| select(call)).cloned().collect())

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
 
 use crate::Result;
 
@@ -43,21 +44,31 @@ pub fn blocks(pem: &str) -> Vec<String> {
 
 /// Reads the first certificate of a PEM text.
 pub fn certificate(pem: &str) -> Result<Seen> {
-    let fields =
-        ["-noout", "-serial", "-subject", "-issuer", "-dates", "-nameopt", "RFC2253", "-dateopt", "iso_8601"];
+    let fields = [
+        "-noout",
+        "-serial",
+        "-subject",
+        "-issuer",
+        "-dates",
+        "-nameopt",
+        "RFC2253",
+        "-dateopt",
+        "iso_8601",
+        "-pubkey",
+        "-ext",
+        "subjectAltName,basicConstraints,keyUsage,extendedKeyUsage",
+    ];
     let text = text(&["x509"], &fields, pem)?;
     let field = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default().to_owned()
     };
     let time = |name: &str| -> Result<i64> {
         let value = field(name).replace(' ', "T");
-        Ok(value.parse::<jiff::Timestamp>().with_context(|| value)?.as_second())
+        Ok(value.parse::<Timestamp>().with_context(|| value)?.as_second())
     };
-    let names = "subjectAltName,basicConstraints,keyUsage,extendedKeyUsage";
-    let extensions = self::text(&["x509"], &["-noout", "-ext", names], pem)?;
     // A title, perhaps with "critical" behind it, and indented lines.
     let extension = |title: &str| {
-        let lines = extensions.lines().skip_while(|line| !line.starts_with(title)).skip(1);
+        let lines = text.lines().skip_while(|line| !line.starts_with(title)).skip(1);
         lines.take_while(|line| line.starts_with(' ')).map(str::trim).collect::<Vec<_>>().join(", ")
     };
     let usages = [extension("X509v3 Key Usage:"), extension("X509v3 Extended Key Usage:")];
@@ -70,12 +81,13 @@ pub fn certificate(pem: &str) -> Result<Seen> {
         usages: usages.into_iter().filter(|usages| !usages.is_empty()).collect::<Vec<_>>().join(", "),
         not_before_secs: time("notBefore=")?,
         lifetime_secs: time("notAfter=")? - time("notBefore=")?,
-        public_key: public_key(pem)?,
+        public_key: block(&text, "PUBLIC KEY"),
     })
 }
 
-/// Verifies a chain: leaf first, then its intermediates, against one anchor, which may be an intermediate.
-pub fn verify(chain: &str, anchor: &str) -> Result {
+/// Verifies a chain as of a moment: leaf first, then its intermediates, against one anchor, which may be an
+/// intermediate.
+pub fn verify(chain: &str, anchor: &str, at: Timestamp) -> Result {
     let folder = tempfile::tempdir()?;
     let file = |name: &str, text: &str| -> Result<String> {
         let path = folder.path().join(name);
@@ -86,7 +98,10 @@ pub fn verify(chain: &str, anchor: &str) -> Result {
     let (leaf, intermediates) = all.split_first().context("a chain without a certificate")?;
     let (leaf, anchor) = (file("leaf.pem", leaf)?, file("anchor.pem", anchor)?);
     let between = file("between.pem", &intermediates.concat())?;
-    let mut arguments = vec!["verify", "-x509_strict", "-partial_chain", "-CAfile", &anchor];
+    let at = at.as_second().to_string();
+    let mut arguments = vec!["verify", "-x509_strict", "-partial_chain", "-attime", &at];
+    // One anchor, and none of the machine's.
+    arguments.extend(["-no-CApath", "-no-CAstore", "-CAfile", &anchor]);
     if !intermediates.is_empty() {
         arguments.extend(["-untrusted", &between]);
     }
@@ -96,14 +111,24 @@ pub fn verify(chain: &str, anchor: &str) -> Result {
     Ok(())
 }
 
-/// The public key of the first certificate in a PEM text.
-pub fn public_key(certificate: &str) -> Result<String> {
-    text(&["x509"], &["-noout", "-pubkey"], certificate)
-}
-
 /// The public key that belongs to a private key.
 pub fn public_key_of_private(key: &str) -> Result<String> {
     text(&["pkey"], &["-pubout"], key)
+}
+
+/// The first PEM block of this kind in a text; empty if there is none.
+fn block(text: &str, label: &str) -> String {
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let lines = text.lines().skip_while(|line| *line != begin);
+    let mut block = String::new();
+    for line in lines {
+        block.push_str(line);
+        block.push('\n');
+        if line == end {
+            break;
+        }
+    }
+    block
 }
 
 fn text(command: &[&str], arguments: &[&str], stdin: &str) -> Result<String> {

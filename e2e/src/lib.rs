@@ -26,6 +26,7 @@ pub mod judge;
 pub mod line;
 pub mod load;
 pub mod manifest;
+pub mod picture;
 pub mod pki;
 pub mod port;
 pub mod process;

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -59,6 +60,20 @@ impl Line {
         let listener = TcpListener::bind(self.address).await?;
         self.serving = Some(tokio::spawn(serve(listener, self.to.clone(), self.by)));
         Ok(())
+    }
+}
+
+impl crate::pki::Line for Line {
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn cut(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::cut(self))
+    }
+
+    fn mend(&mut self) -> BoxFuture<'_, crate::Result> {
+        Box::pin(async { Ok(Self::mend(self).await?) })
     }
 }
 

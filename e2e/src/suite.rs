@@ -1,23 +1,18 @@
 //! Runs scenarios on one arm and reports as libtest does.
 //!
-//! Most scenarios run beside others, each in its own namespace. Those that do something to the controller that
-//! all share run alone, after the others. Every scenario is followed by [`World::check`].
+//! Every scenario is followed by [`World::check`]. How many run at once, and beside what, is the arm's business.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, ensure};
-use clap::Parser;
+use anyhow::{Context as _, ensure};
+use clap::Args;
 use futures::future::BoxFuture;
-use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
-use tokio::runtime::Runtime;
-use tokio::sync::{OnceCell, RwLock};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::Result;
-use crate::arm::local::{self, Local};
 use crate::world::{Ground, World};
 
 /// One scenario.
@@ -38,217 +33,130 @@ pub enum Mode {
     Beside,
     /// Alone: it does something to what all share.
     Alone,
-    /// Alone, with a controller whose clock is wrong. Ignored where that cannot be had.
+    /// Alone, with a controller whose clock is wrong. Left out where that cannot be had.
     WrongClock,
+    /// Beside others where no webhook of cert-manager's reads requests.
+    Unread,
 }
 
-/// The command line.
-#[derive(Debug, Parser)]
-#[command(about = "Scenarios on a real control plane, with the controller as a process beside it")]
-pub struct Flags {
+impl Mode {
+    /// Whether others may run meanwhile: the scenario leaves the controller alone.
+    #[must_use]
+    pub fn is_beside(self) -> bool {
+        matches!(self, Self::Beside | Self::Unread)
+    }
+}
+
+/// The part of the command line that all arms share.
+#[derive(Debug, Args)]
+pub struct Selection {
     #[command(flatten)]
     libtest: Arguments,
 
-    /// How many times to run the selected scenarios
+    /// How many times to run the selected scenarios, each time with the next seed
     #[arg(long, default_value_t = 1, value_name = "N")]
     repeat: u32,
 
-    /// The seed of everything random; drawn if absent, and printed
+    /// The seed of everything random
     #[arg(long, value_name = "SEED")]
-    seed: Option<u64>,
-
-    /// Where logs and data go [default: a folder that is removed if all is well]
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
+    pub seed: Option<u64>,
 }
 
-/// How many scenarios run at once unless told otherwise: they mostly wait.
-const AT_ONCE: usize = 6;
-/// No scenario may take longer.
+/// Where scenarios run.
+pub trait Arm: Send + Sync + 'static {
+    /// Why a scenario does not run here, if it does not.
+    fn leaves_out(&self, scenario: &Scenario) -> Option<&'static str>;
+    /// How many scenarios run at once unless told otherwise.
+    fn at_once(&self) -> usize;
+    /// Runs a scenario on a cluster of its own or on one that all share; see [`judge`].
+    fn run(&self, scenario: Scenario, seed: u64) -> Result;
+    /// Ends what still runs.
+    fn end(&self, failed: bool);
+}
+
+/// No scenario may take longer, by the clock that it waits by.
 const LIMIT: Duration = Duration::from_mins(7);
 
-/// As a shell says it of a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
-
 /// Runs the scenarios that the command line selects. Returns whether all is well.
-pub fn run(mut flags: Flags, scenarios: &[Scenario]) -> Result<bool> {
+pub fn run(mut flags: Selection, arm: impl Arm, scenarios: &[Scenario], seed: u64) -> bool {
     let started = Instant::now();
-    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
-    let seed = flags.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ drawn());
-    let suite = Arc::new(Suite {
-        runtime,
-        given: flags.state_dir.clone(),
-        folder: OnceLock::new(),
-        seed,
-        local: OnceCell::new(),
-        turn: RwLock::new(()),
-        times: Mutex::default(),
-    });
-    flags.libtest.test_threads.get_or_insert(AT_ONCE);
-    suite.runtime.spawn(Arc::clone(&suite).until_interrupted());
-    let conclusion = libtest_mimic::run(&flags.libtest, suite.trials(scenarios, flags.repeat));
-    suite.end(&conclusion, started);
-    Ok(!conclusion.has_failed())
+    let arm = Arc::new(arm);
+    let times: Arc<Mutex<BTreeMap<String, Duration>>> = Arc::default();
+    let mut sorted = scenarios.to_vec();
+    sorted.sort_by_key(|scenario| !scenario.mode.is_beside());
+    let mut trials = Vec::new();
+    for scenario in sorted {
+        let left_out = arm.leaves_out(&scenario);
+        for repetition in 0..flags.repeat {
+            let (arm, times) = (Arc::clone(&arm), Arc::clone(&times));
+            let seed = seed.wrapping_add(u64::from(repetition));
+            let trial = Trial::test(scenario.name, move || {
+                let began = Instant::now();
+                let ended = arm.run(scenario, seed);
+                let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+                times.insert(scenario.name.to_owned(), began.elapsed());
+                ended.map_err(|error| Failed::from(format!("{}\n(--seed {seed})", chain(&error))))
+            });
+            // libtest shows a kind before the name: the reason is seen where the scenario is ignored.
+            trials.push(match left_out {
+                Some(reason) => trial.with_kind(reason).with_ignored_flag(true),
+                None => trial,
+            });
+        }
+    }
+    flags.libtest.test_threads.get_or_insert(arm.at_once());
+    let conclusion = libtest_mimic::run(&flags.libtest, trials);
+    arm.end(conclusion.has_failed());
+    let times = times.lock().unwrap_or_else(PoisonError::into_inner);
+    if !times.is_empty() {
+        tell_the_slowest(&times, started);
+    }
+    !conclusion.has_failed()
 }
 
-struct Suite {
-    runtime: Arc<Runtime>,
-    /// Where logs and data shall go.
-    given: Option<PathBuf>,
-    /// Where they do go, once there are any.
-    folder: OnceLock<PathBuf>,
-    seed: u64,
-    /// A control plane that did not come up will not do so for the next scenario either.
-    local: OnceCell<std::result::Result<Local, String>>,
-    /// Shared by those that run beside others, held by one that runs alone.
-    turn: RwLock<()>,
-    times: Mutex<BTreeMap<String, Duration>>,
+fn tell_the_slowest(times: &BTreeMap<String, Duration>, started: Instant) {
+    let mut slowest: Vec<(&String, &Duration)> = times.iter().collect();
+    slowest.sort_by_key(|(_, time)| std::cmp::Reverse(**time));
+    note("slowest:");
+    for (name, time) in slowest.iter().take(10) {
+        note(&format!("{:>7.1} s  {name}", time.as_secs_f64()));
+    }
+    note(&format!("{:>7.1} s  in all", started.elapsed().as_secs_f64()));
 }
 
-impl Suite {
-    fn trials(self: &Arc<Self>, scenarios: &[Scenario], repeat: u32) -> Vec<Trial> {
-        let mut sorted = scenarios.to_vec();
-        sorted.sort_by_key(|scenario| scenario.mode != Mode::Beside);
-        let clocks = local::clocks_can_be_wrong();
-        if !clocks {
-            note(
-                "libfaketime is missing, so scenarios with a wrong clock are ignored: apt-get install faketime",
-            );
+/// Runs a scenario, and judges what is left.
+pub async fn judge(ground: &Ground, scenario: Scenario, seed: u64) -> Result {
+    ground.controller.restore().await.context("the controller before the scenario")?;
+    let before = ground.controller.replicas();
+    let sentence = scenario.name.rsplit("::").next().unwrap_or(scenario.name);
+    let world = World::new(ground, sentence, seed).await?;
+    let judged = async {
+        match tokio::time::timeout(LIMIT, (scenario.run)(&world)).await {
+            Ok(ended) => ended.with_context(|| format!("in namespace {}", world.namespace))?,
+            Err(_) => anyhow::bail!("not done within {LIMIT:?}{}", world.story().await),
         }
-        let trial = |scenario: &Scenario| {
-            let (suite, scenario) = (Arc::clone(self), *scenario);
-            Trial::test(scenario.name, move || {
-                suite.runtime.block_on(suite.scenario(scenario)).map_err(|error| Failed::from(chain(&error)))
-            })
-            .with_ignored_flag(scenario.mode == Mode::WrongClock && !clocks)
-        };
-        let mut trials: Vec<Trial> = Vec::new();
-        for scenario in &sorted {
-            trials.extend((0..repeat).map(|_| trial(scenario)));
-        }
-        trials
-    }
-
-    async fn ground(&self) -> Result<&Ground> {
-        let up = async || {
-            let up = async { Local::up(self.make_folder()?, self.seed, note).await };
-            up.await.map_err(|error| chain(&error))
-        };
-        match self.local.get_or_init(up).await {
-            Ok(local) => Ok(&local.ground),
-            Err(why) => Err(anyhow!("the control plane did not come up: {why}")),
-        }
-    }
-
-    fn make_folder(&self) -> Result<&PathBuf> {
-        let folder = match &self.given {
-            Some(folder) => folder.clone(),
-            None => tempfile::Builder::new().prefix("external-issuer-e2e-").tempdir()?.keep(),
-        };
-        let seed = self.seed;
-        note(&format!("seed {seed} (--seed {seed} repeats it), logs in {}", folder.display()));
-        Ok(self.folder.get_or_init(|| folder))
-    }
-
-    async fn scenario(&self, scenario: Scenario) -> Result {
-        let ground = self.ground().await?;
-        if scenario.mode == Mode::Beside {
-            let _turn = self.turn.read().await;
-            self.timed(ground, scenario).await
-        } else {
-            let _turn = self.turn.write().await;
-            self.timed(ground, scenario).await
-        }
-    }
-
-    async fn timed(&self, ground: &Ground, scenario: Scenario) -> Result {
-        ground.controller.restore().await.context("the controller before the scenario")?;
-        let began = Instant::now();
-        let ended = self.one(ground, scenario).await;
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.insert(scenario.name.to_owned(), began.elapsed());
-        ended
-    }
-
-    async fn one(&self, ground: &Ground, scenario: Scenario) -> Result {
-        let before = ground.controller.replicas();
-        let sentence = scenario.name.rsplit("::").next().unwrap_or(scenario.name);
-        let world = World::new(ground, sentence).await?;
-        let judged = async {
-            match tokio::time::timeout(LIMIT, (scenario.run)(&world)).await {
-                Ok(ended) => ended.with_context(|| format!("in namespace {}", world.namespace))?,
-                Err(_) => anyhow::bail!("not done within {LIMIT:?}{}", world.story().await),
-            }
-            world.check().await.context("after the scenario")?;
-            let after = ground.controller.replicas();
-            ensure!(
-                scenario.mode != Mode::Beside || before == after,
-                "the controller ended by itself: {before:?} ran before, {after:?} after{}",
-                world.story().await
-            );
-            Ok(())
-        };
-        let judged = judged.await;
-        // One that failed leaves nothing that others would meet.
-        let torn_down = world.tear_down().await.context("tearing down");
-        judged.and(torn_down)
-    }
-
-    /// On Ctrl-C everything ends in order; a second one does not wait for that.
-    async fn until_interrupted(self: Arc<Self>) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
-        }
-        note("interrupted; stopping");
-        if let Some(Ok(local)) = self.local.get() {
-            tokio::select! {
-                _ = local.stop() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        }
-        self.keep_or_remove(false);
-        std::process::exit(INTERRUPTED);
-    }
-
-    /// The logs are kept if something failed, or if it was said where they go.
-    fn keep_or_remove(&self, failed: bool) {
-        let Some(folder) = self.folder.get() else { return };
-        if failed || self.given.is_some() {
-            note(&format!("logs are kept in {}", folder.display()));
-        } else {
-            drop(std::fs::remove_dir_all(folder));
-        }
-    }
-
-    /// Stops what runs, says what took longest, and keeps the logs if something failed.
-    fn end(&self, conclusion: &Conclusion, started: Instant) {
-        let Some(Ok(local)) = self.local.get() else { return self.keep_or_remove(conclusion.has_failed()) };
-        if let Err(error) = self.runtime.block_on(local.stop()) {
-            note(&format!("stopping: {error:#}"));
-        }
-        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut slowest: Vec<(&String, &Duration)> = times.iter().collect();
-        slowest.sort_by_key(|(_, time)| std::cmp::Reverse(**time));
-        note("slowest:");
-        for (name, time) in slowest.iter().take(10) {
-            note(&format!("{:>7.1} s  {name}", time.as_secs_f64()));
-        }
-        note(&format!("{:>7.1} s  in all", started.elapsed().as_secs_f64()));
-        self.keep_or_remove(conclusion.has_failed());
-    }
+        world.check().await.context("after the scenario")?;
+        world.end(scenario.name, ground.pictures).await?;
+        let after = ground.controller.replicas();
+        ensure!(
+            !scenario.mode.is_beside() || before == after,
+            "the controller ended by itself: {before:?} ran before, {after:?} after{}",
+            world.story().await
+        );
+        Ok(())
+    };
+    let judged = judged.await;
+    // One that failed leaves nothing that others would meet.
+    let torn_down = world.tear_down().await.context("tearing down");
+    judged.and(torn_down)
 }
 
 /// An error and what led to it, without a backtrace: which line of a scenario it was, the texts say.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n  because ")
 }
 
 /// A line for the person who waits.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "e2e: {text}");
-}
-
-fn drawn() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(0)
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use e2e::suite::{self, Flags};
+use e2e::arm::local::suite::{self, Flags};
 
 fn main() -> ExitCode {
     match suite::run(Flags::parse(), &e2e::scenario::all()) {

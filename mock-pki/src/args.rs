@@ -1,11 +1,11 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use ca::KeyAlgorithm;
 use clap::{Parser, ValueEnum};
 
-use crate::server::{Config, Tls};
+use crate::server::{Config, Listen, Tls};
 
 /// A PKI for tests: Vault's and OpenBao's API over a CA of its own, and faults on demand.
 ///
@@ -14,9 +14,9 @@ use crate::server::{Config, Tls};
 #[derive(Debug, Parser)]
 #[command(name = "mock-pki", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where the Vault face listens; port 0 for a free one.
+    /// Where the Vault face listens; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VAULT_LISTEN", default_value = "127.0.0.1:8200", value_name = "ADDRESS")]
-    pub vault_listen: SocketAddr,
+    pub vault_listen: Place,
     /// Where the control port listens; port 0 for a free one.
     #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
     pub control_listen: SocketAddr,
@@ -32,21 +32,21 @@ pub struct Args {
     /// The keys of the CAs. RSA takes up to seconds to make.
     #[arg(long, env = "MOCK_PKI_CA_KEY_ALGORITHM", value_enum, default_value_t = CaKey::EcdsaP256)]
     pub ca_key_algorithm: CaKey,
-    /// Serve the Vault face with TLS and a certificate made at start.
-    #[arg(long, conflicts_with = "vault_tls_cert")]
-    pub vault_tls: bool,
-    /// A further DNS name or address in the certificate made at start; may be repeated.
-    #[arg(long, requires = "vault_tls", value_name = "NAME")]
-    pub vault_tls_name: Vec<String>,
-    /// Write the CA of the certificate made at start to this file.
-    #[arg(long, requires = "vault_tls", value_name = "FILE")]
+    /// Serve every face with TLS, also those whose clients can do without.
+    #[arg(long, env = "MOCK_PKI_TLS")]
+    pub tls: bool,
+    /// A further DNS name or address in the certificate that is made at start for TLS; may be repeated.
+    #[arg(long, conflicts_with = "tls_cert", value_name = "NAME")]
+    pub tls_name: Vec<String>,
+    /// Write the CA of the certificate that is made at start to this file.
+    #[arg(long, conflicts_with = "tls_cert", value_name = "FILE")]
     pub tls_ca_out: Option<PathBuf>,
-    /// Serve the Vault face with TLS and this certificate (PEM, its issuers after it).
-    #[arg(long, requires = "vault_tls_key", value_name = "FILE")]
-    pub vault_tls_cert: Option<PathBuf>,
+    /// The certificate for TLS (PEM, its issuers after it), instead of one made at start.
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
     /// The private key of the certificate (PEM).
-    #[arg(long, requires = "vault_tls_cert", value_name = "FILE")]
-    pub vault_tls_key: Option<PathBuf>,
+    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Listen on other addresses than loopback. Whoever reaches them can issue and install faults.
     #[arg(long, env = "MOCK_PKI_ALLOW_NON_LOOPBACK")]
     pub allow_non_loopback: bool,
@@ -77,7 +77,7 @@ Examples:
   Free ports, for a script that reads the addresses from a file:
     mock-pki --quiet --vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file ready.json
   TLS with a certificate made at start:
-    mock-pki --vault-tls --tls-ca-out ca.pem
+    mock-pki --tls --tls-ca-out ca.pem
     curl --cacert ca.pem https://127.0.0.1:8200/v1/sys/health
   Make the next two signatures fail:
     curl -d '{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}' http://127.0.0.1:8201/faults
@@ -133,23 +133,48 @@ impl Args {
         let read = |path: &PathBuf| {
             std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))
         };
-        let vault_tls = match (&self.vault_tls_cert, &self.vault_tls_key) {
+        let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificates), Some(key)) => {
                 Tls::Given { certificates: read(certificates)?, key: read(key)? }
             }
-            _ if self.vault_tls => Tls::Generated { names: self.vault_tls_name.clone() },
-            _ => Tls::Off,
+            _ => Tls::Generated { names: self.tls_name.clone() },
         };
+        let faces = [("vault", self.vault_listen)];
+        let faces = faces.into_iter().filter_map(|(face, place)| {
+            let Place::At(address) = place else { return None };
+            Some((face, Listen { address, tls: self.tls }))
+        });
         Ok(Config {
-            vault_listen: self.vault_listen,
+            faces: faces.collect(),
             control_listen: self.control_listen,
             root_token: self.root_token.clone(),
             ca_key_algorithm: self.ca_key_algorithm.into(),
-            vault_tls,
+            tls,
             allow_non_loopback: self.allow_non_loopback,
             ledger_capacity: self.ledger_capacity,
             journal_capacity: self.journal_capacity,
+            serial_seed: None,
         })
+    }
+}
+
+/// Where a face listens, or that it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Place {
+    At(SocketAddr),
+    Off,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let address = text.parse().map_err(|_| format!("{text:?} is neither `off` nor ADDRESS:PORT"))?;
+        Ok(Self::At(address))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The hierarchy all faces share: one root, one intermediate.
 
+use std::sync::Arc;
+
 use ca::{Authority, CaError, CaProfile, KeyAlgorithm, SigningKey};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::random;
+use crate::{archive::Archive, random};
 
 /// Ten years, as `bao write pki/root/generate/internal ttl=87600h` in every tutorial.
 const ROOT_VALIDITY: SignedDuration = SignedDuration::from_hours(87_600);
@@ -34,7 +36,7 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
-    pub(crate) fn authority(&self) -> Result<Authority, CaError> {
+    fn authority(&self) -> Result<Authority, CaError> {
         Authority::from_certificates(
             self.certificates.clone(),
             SigningKey::from_pem(self.key_pem.as_bytes())?,
@@ -42,7 +44,30 @@ impl Part {
     }
 }
 
+/// The CAs that faces issue from.
+pub(crate) struct Cas {
+    pub(crate) root: Ca,
+    pub(crate) issuing: Ca,
+}
+
+/// A CA, and what it has issued.
+pub(crate) struct Ca {
+    pub(crate) name: &'static str,
+    pub(crate) id: Arc<str>,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) archive: Arc<Archive>,
+}
+
 impl Hierarchy {
+    /// The CAs, with nothing issued yet.
+    pub(crate) fn cas(&self) -> Result<Cas, CaError> {
+        let ca = |name, part: &Part| {
+            let authority = Arc::new(part.authority()?);
+            Ok::<_, CaError>(Ca { name, id: random::uuid().into(), authority, archive: Arc::default() })
+        };
+        Ok(Cas { root: ca("root", &self.root)?, issuing: ca("intermediate", &self.intermediate)? })
+    }
+
     /// Makes both CAs. With RSA this takes up to a few seconds.
     pub(crate) fn generate(algorithm: KeyAlgorithm, now: Timestamp) -> Result<Self, CaError> {
         let (root_key, root_pem) = key(algorithm)?;

@@ -13,21 +13,31 @@
 //! # }
 //! ```
 
-use reqwest::{Client, Method, Response};
+mod transport;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use crate::in_process::MockPki;
 pub use crate::{
     fault::{Fault, Installed},
     journal::Entry,
     ledger::Issued,
 };
+pub use transport::{Answer, Network, NoAnswer, Transport};
 
 /// Why the control port did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// It could not be reached, or its answer could not be read.
+    /// It could not be reached.
     #[error("mock-pki's control port: {0}")]
-    Http(#[from] reqwest::Error),
+    NoAnswer(#[from] NoAnswer),
+    /// Its answer could not be read.
+    #[error("mock-pki's control port answered what it should not: {0}")]
+    Answer(#[from] serde_json::Error),
     /// It refused.
     #[error("mock-pki's control port refused: {status}: {text}")]
     Refused {
@@ -39,10 +49,16 @@ pub enum ControlError {
 }
 
 /// A client of one control port. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Control {
-    client: Client,
+    way: Arc<dyn Transport>,
     base: String,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("base", &self.base).finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -69,11 +85,13 @@ impl Control {
     /// For the control port at this base URL ([`crate::server::Running::control_url`]).
     #[must_use]
     pub fn new(base: &str) -> Self {
-        // Loopback, in the clear: a proxy from the environment has no business here, and no TLS is spoken. It is
-        // configured all the same, so that no process-wide rustls provider is needed to make the client.
-        let tls = crate::tls::no_trust();
-        let client = Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap_or_default();
-        Self { client, base: base.trim_end_matches('/').to_owned() }
+        Self { way: Arc::new(Network::new()), base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// For the control port of one in this process.
+    #[must_use]
+    pub fn in_process(pki: MockPki) -> Self {
+        Self { way: Arc::new(transport::ControlPort(pki)), base: "http://mock-pki".to_owned() }
     }
 
     /// All certificates issued since the last reset, oldest first.
@@ -105,7 +123,7 @@ impl Control {
     /// # Errors
     /// [`ControlError`].
     pub async fn root_ca(&self) -> Result<String, ControlError> {
-        Ok(self.send(Method::GET, "/ca", None).await?.text().await?)
+        Ok(String::from_utf8_lossy(self.send(Method::GET, "/ca", None).await?.body()).into_owned())
     }
 
     /// Installs a fault. It is in force until the guard is dropped or [`Guard::uninstall`]ed.
@@ -114,7 +132,8 @@ impl Control {
     /// [`ControlError::Refused`] says what is wrong with the fault.
     pub async fn install(&self, fault: Fault) -> Result<Guard, ControlError> {
         let body = serde_json::to_vec(&fault).unwrap_or_default();
-        let Id { id } = self.send(Method::POST, "/faults", Some(body)).await?.json().await?;
+        let answer = self.send(Method::POST, "/faults", Some(body)).await?;
+        let Id { id } = serde_json::from_slice(answer.body())?;
         Ok(Guard { control: self.clone(), id, armed: true })
     }
 
@@ -135,7 +154,7 @@ impl Control {
     }
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ControlError> {
-        Ok(self.send(Method::GET, path, None).await?.json().await?)
+        Ok(serde_json::from_slice(self.send(Method::GET, path, None).await?.body())?)
     }
 
     async fn send(
@@ -143,17 +162,18 @@ impl Control {
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
-    ) -> Result<Response, ControlError> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+    ) -> Result<Response<Bytes>, ControlError> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let response = request.send().await?;
+        let request = request.body(body.unwrap_or_default().into()).map_err(NoAnswer::new)?;
+        let response = self.way.send(request).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        let status = response.status().as_u16();
-        Err(ControlError::Refused { status, text: response.text().await.unwrap_or_default() })
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        Err(ControlError::Refused { status: response.status().as_u16(), text })
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls_pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -37,6 +38,15 @@ const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP req
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is cut by a fault")]
 pub(crate) struct CutShort;
+
+/// What a service knows of the connection that its requests come by.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connection {
+    pub(crate) ending: Ending,
+    /// The certificates that the client showed, its own first; none without TLS. That it has the key was verified, who
+    /// issued them was not.
+    pub(crate) client: Arc<[CertificateDer<'static>]>,
+}
 
 /// The switch by which a service resets its own connection.
 #[derive(Debug, Clone, Default)]
@@ -62,20 +72,19 @@ pub(crate) async fn serve<S, F>(
     mut shutdown: watch::Receiver<bool>,
     service: F,
 ) where
-    F: Fn(Ending) -> S,
+    F: Fn(Connection) -> S + Send + Sync + 'static,
     S: Service<Request<Incoming>, Response = Response<Body>> + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connections = JoinSet::new();
+    let (mut connections, service) = (JoinSet::new(), Arc::new(service));
     let stopped = shutdown.clone();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let ending = Ending::default();
-                    let service = service(ending.clone());
-                    connections.spawn(connection(stream, tls.clone(), stopped.clone(), service, ending));
+                    let service = Arc::clone(&service);
+                    connections.spawn(connection(stream, tls.clone(), stopped.clone(), service));
                 }
                 // Out of file descriptors, most likely: wait for some to become free.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -89,18 +98,20 @@ pub(crate) async fn serve<S, F>(
     let _ = tokio::time::timeout(DRAIN, drained).await;
 }
 
-async fn connection<S>(
+async fn connection<S, F>(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     shutdown: watch::Receiver<bool>,
-    service: S,
-    ending: Ending,
+    service: Arc<F>,
 ) where
+    F: Fn(Connection) -> S,
     S: Service<Request<Incoming>, Response = Response<Body>>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
+    let ending = Ending::default();
     let Some(acceptor) = tls else {
+        let service = service(Connection { ending: ending.clone(), ..Connection::default() });
         return http(Socket { stream, ending }, shutdown, service).await;
     };
     let mut first = [0];
@@ -112,9 +123,12 @@ async fn connection<S>(
             stream.shutdown().await?;
             return Err(io::Error::other("not TLS"));
         }
-        acceptor.accept(Socket { stream, ending }).await
+        acceptor.accept(Socket { stream, ending: ending.clone() }).await
     };
     if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, handshake).await {
+        let client = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let client = client.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let service = service(Connection { ending, client });
         http(stream, shutdown, service).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Within another process, without a socket: the same faces, faults, ledger and journal, by the caller's clock.
+//! Within another process, without a socket: the same faces, control port, faults, ledger and journal, by the caller's
+//! clock.
 //!
 //! What a network adds is missing: TLS, and bodies that come bit by bit (an answer is handed over when it is whole,
 //! or when more than [`MAX_ANSWER`] of it has come).
@@ -7,15 +8,18 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 
 use crate::{
+    admin,
     clock::SharedClock,
-    connection::Ending,
+    connection::Connection,
+    face::Face,
     fault::Fault,
     ledger::Issued,
-    server::{Config, StartError},
+    server::{self, Config, Running, StartError},
+    service,
     store::World,
     vault,
 };
@@ -41,11 +45,20 @@ impl MockPki {
     /// # Errors
     /// A fault cut the connection.
     pub async fn vault(&self, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
-        let ending = Ending::default();
-        let (head, body) = request.into_parts();
-        let answer = vault::service::respond(&self.0, &ending, head, Ok(body)).await;
+        self.call(&vault::FACE, request).await
+    }
+
+    async fn call(
+        &self,
+        face: &'static Face,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, io::ErrorKind> {
+        let connection = Connection::default();
+        let (mut head, body) = request.into_parts();
+        head.uri = origin_form(&head.uri);
+        let answer = service::respond(face, &self.0, &connection, head, Ok(body)).await;
         let Ok(answer) = answer else {
-            return Err(if ending.is_reset() {
+            return Err(if connection.ending.is_reset() {
                 io::ErrorKind::ConnectionReset
             } else {
                 io::ErrorKind::UnexpectedEof
@@ -62,6 +75,26 @@ impl MockPki {
             }
         }
         Ok(Response::from_parts(head, whole.freeze()))
+    }
+
+    /// One request to the control port, and its answer.
+    pub async fn control(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let request = request.map(axum::body::Body::from);
+        let mut router = admin::router(Arc::clone(&self.0));
+        let Ok(answer) = tower_service::Service::call(&mut router, request).await;
+        let (head, body) = answer.into_parts();
+        // Bodies of this router are complete: none of them can fail half-way.
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Response::from_parts(head, bytes)
+    }
+
+    /// Opens it to clients with sockets as well, where `config` says. May be called in another runtime than the one
+    /// that it was made in; waits of faults that such clients meet are then that runtime's.
+    ///
+    /// # Errors
+    /// [`StartError`] says what stands in the way.
+    pub async fn listen(&self, config: &Config) -> Result<Running, StartError> {
+        server::open(&self.0, config, server::Doors::bind(config).await?)
     }
 
     /// Installs a fault. Gives its id.
@@ -82,4 +115,9 @@ impl MockPki {
     pub fn ledger(&self) -> Vec<Issued> {
         self.0.epoch().ledger.all()
     }
+}
+
+/// The target as a client writes it into a request line: without scheme and host.
+fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(|| Uri::from_static("/"), |target| target.clone().into())
 }

@@ -3,15 +3,16 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use ca::Serial;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::sync::lock;
+use crate::{random::Serials, sync::lock};
 
 /// One issued certificate. Serial and hashes are lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +51,17 @@ pub(crate) struct Ledger {
     entries: Mutex<VecDeque<Issued>>,
     capacity: usize,
     forgotten: AtomicU64,
+    serials: Arc<Serials>,
 }
 
 impl Ledger {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: Mutex::default(), capacity, forgotten: AtomicU64::new(0) }
+    pub(crate) fn new(capacity: usize, serials: Arc<Serials>) -> Self {
+        Self { entries: Mutex::default(), capacity, forgotten: AtomicU64::new(0), serials }
+    }
+
+    /// The serial number of the next certificate.
+    pub(crate) fn next_serial(&self) -> Serial {
+        self.serials.next()
     }
 
     pub(crate) fn record(&self, issued: Issued) {

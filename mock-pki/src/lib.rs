@@ -13,18 +13,23 @@
 //! `client::Control` speaks to the control port.
 
 mod admin;
+mod archive;
 pub mod args;
 mod ca;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
 mod connection;
+mod crl;
+mod face;
 mod fault;
 pub mod in_process;
+mod issue;
 pub mod journal;
 pub mod ledger;
 mod random;
 pub mod server;
+mod service;
 mod store;
 mod sync;
 mod tls;

@@ -64,30 +64,37 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 fn ready(running: &Running) -> String {
-    let ready = serde_json::json!({
-        "vault_url": running.vault_url,
-        "control_url": running.control_url,
-        "root_token": running.root_token,
-    });
-    format!("{ready}\n")
+    let mut ready = serde_json::Map::new();
+    for (face, url) in &running.urls {
+        ready.insert(format!("{face}_url"), url.as_str().into());
+    }
+    ready.insert("control_url".to_owned(), running.control_url.as_str().into());
+    ready.insert("unseal_key".to_owned(), running.unseal_key.as_str().into());
+    ready.insert("root_token".to_owned(), running.root_token.as_str().into());
+    format!("{}\n", serde_json::Value::Object(ready))
 }
 
 fn banner(running: &Running, args: &Args) -> String {
-    let Running { vault_url, control_url, root_token, .. } = running;
+    use std::fmt::Write as _;
+    let Running { control_url, root_token, .. } = running;
     let cacert =
         args.tls_ca_out.as_ref().map(|path| format!(" VAULT_CACERT={}", path.display())).unwrap_or_default();
-    format!(
-        "\
-mock-pki: a PKI for tests. Everything is in memory; nothing here is for production.
-
-  Vault face    {vault_url}   root token: {root_token}
-  control port  {control_url}
-
-  export VAULT_ADDR={vault_url} VAULT_TOKEN={root_token}{cacert}
-  bao write pki_int/issue/web common_name=app.example.com key_type=ec
-  curl {control_url}/ledger
-  curl -d '{{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}}' {control_url}/faults
-
-"
-    )
+    let mut text = String::from(
+        "mock-pki: a PKI for tests. Everything is in memory; nothing here is for production.\n\n",
+    );
+    for (face, url) in &running.urls {
+        let _ = writeln!(text, "  {face:12}  {url}");
+    }
+    let _ = writeln!(text, "  control port  {control_url}\n");
+    let vault_url = running.url("vault");
+    if !vault_url.is_empty() {
+        let _ = writeln!(text, "  export VAULT_ADDR={vault_url} VAULT_TOKEN={root_token}{cacert}");
+        let _ = writeln!(text, "  bao write pki_int/issue/web common_name=app.example.com key_type=ec");
+    }
+    let _ = writeln!(text, "  curl {control_url}/ledger");
+    let _ = writeln!(
+        text,
+        "  curl -d '{{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}}' {control_url}/faults\n"
+    );
+    text
 }

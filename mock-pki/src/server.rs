@@ -1,8 +1,9 @@
 //! Starting and stopping: [`start`] runs everything inside the caller's tokio runtime.
 
 use std::{
+    collections::BTreeMap,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
 };
 
@@ -13,6 +14,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     admin, clock, connection,
+    face::{self, Face},
+    service,
     store::World,
     tls::{self, TlsError},
     vault,
@@ -20,19 +23,20 @@ use crate::{
 
 pub use crate::tls::Tls;
 
-/// What is started. [`Config::default`] is what tests want: free ports on loopback, no TLS, a P-256 CA.
+/// What is started. [`Config::default`] is what tests want: all faces on free ports of loopback, TLS only where a face
+/// needs it, a P-256 CA.
 #[derive(Clone)]
 pub struct Config {
-    /// Where the Vault face listens; port 0 for a free one.
-    pub vault_listen: SocketAddr,
+    /// Where each face listens, by its name. One that is not named is not served.
+    pub faces: BTreeMap<&'static str, Listen>,
     /// Where the control port listens; port 0 for a free one.
     pub control_listen: SocketAddr,
     /// The root token of the Vault face.
     pub root_token: String,
     /// The keys of the CAs.
     pub ca_key_algorithm: KeyAlgorithm,
-    /// TLS of the Vault face.
-    pub vault_tls: Tls,
+    /// The certificate of what is served with TLS.
+    pub tls: Tls,
     /// Whether other addresses than loopback may be listened on. The tokens are known and faults can be
     /// installed without any, so this is for closed networks only.
     pub allow_non_loopback: bool,
@@ -40,20 +44,49 @@ pub struct Config {
     pub ledger_capacity: usize,
     /// The most requests the journal remembers.
     pub journal_capacity: usize,
+    /// What the serial numbers of end entities follow from; random ones if `None`.
+    pub serial_seed: Option<u64>,
+}
+
+/// Where and how a face listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// The address; port 0 for a free one.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS. A face whose clients speak nothing else does in any case.
+    pub tls: bool,
+}
+
+/// The faces there are, with the port of each unless told otherwise.
+pub fn faces() -> impl Iterator<Item = (&'static str, u16)> {
+    face::ALL.iter().map(|face| (face.name, face.port))
+}
+
+const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
+impl Config {
+    /// The same with this face served with TLS.
+    #[must_use]
+    pub fn with_tls(mut self, face: &str) -> Self {
+        if let Some(listen) = self.faces.get_mut(face) {
+            listen.tls = true;
+        }
+        self
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
-            vault_listen: any_port,
-            control_listen: any_port,
+            faces: faces().map(|(face, _)| (face, Listen { address: ANY_PORT, tls: false })).collect(),
+            control_listen: ANY_PORT,
             root_token: "root".to_owned(),
             ca_key_algorithm: KeyAlgorithm::EcdsaP256,
-            vault_tls: Tls::Off,
+            tls: Tls::default(),
             allow_non_loopback: false,
             ledger_capacity: 1_000_000,
             journal_capacity: 10_000,
+            serial_seed: None,
         }
     }
 }
@@ -62,10 +95,10 @@ impl Default for Config {
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
-            .field("vault_listen", &self.vault_listen)
+            .field("faces", &self.faces)
             .field("control_listen", &self.control_listen)
             .field("ca_key_algorithm", &self.ca_key_algorithm)
-            .field("vault_tls", &self.vault_tls)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -103,13 +136,15 @@ pub enum StartError {
 
 /// A running mock-pki. Dropping it stops it, without waiting.
 pub struct Running {
-    /// Base URL of the Vault face.
-    pub vault_url: String,
+    /// Base URLs of the faces that are served, by name.
+    pub urls: BTreeMap<&'static str, String>,
     /// Base URL of the control port.
     pub control_url: String,
     /// The root token of the Vault face.
     pub root_token: String,
-    /// PEM of the CA behind a generated TLS certificate.
+    /// What unseals the Vault face.
+    pub unseal_key: String,
+    /// PEM of the CA behind a generated TLS certificate; nothing if one was given.
     pub tls_ca: Option<String>,
     /// PEM of the root at the top of everything that is issued.
     pub root_ca: String,
@@ -121,13 +156,19 @@ pub struct Running {
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running")
-            .field("vault_url", &self.vault_url)
+            .field("urls", &self.urls)
             .field("control_url", &self.control_url)
             .finish_non_exhaustive()
     }
 }
 
 impl Running {
+    /// The base URL of a face; empty if it is not served.
+    #[must_use]
+    pub fn url(&self, face: &str) -> &str {
+        self.urls.get(face).map(String::as_str).unwrap_or_default()
+    }
+
     /// Stops listening and waits for requests in flight, a few seconds at most.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
@@ -137,7 +178,7 @@ impl Running {
     }
 }
 
-/// Starts everything. When this returns, both ports answer.
+/// Starts everything. When this returns, all ports answer.
 ///
 /// # Errors
 /// [`StartError`] says what stands in the way.
@@ -145,34 +186,71 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     if config.root_token.is_empty() || !config.root_token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(StartError::RootToken);
     }
-    let (vault, vault_address) = listen(config.vault_listen, config.allow_non_loopback).await?;
-    let (control, control_address) = listen(config.control_listen, config.allow_non_loopback).await?;
+    let doors = Doors::bind(&config).await?;
     let world = world(&config).await?;
-    let (stop, stopped) = watch::channel(false);
-    let (acceptor, tls_ca) = match tls::acceptor(&config.vault_tls, clock::now())? {
-        Some((acceptor, ca)) => (Some(acceptor), ca),
-        None => (None, None),
-    };
-    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    open(&world, &config, doors)
+}
 
-    let faced = Arc::clone(&world);
-    let vault = connection::serve(vault, acceptor, stopped.clone(), move |ending| {
-        let world = Arc::clone(&faced);
-        service_fn(move |request| vault::service::serve(Arc::clone(&world), ending.clone(), request))
-    });
-    let router = admin::router(Arc::clone(&world));
+/// Where clients come in.
+pub(crate) struct Doors {
+    faces: Vec<Door>,
+    control: (TcpListener, SocketAddr),
+}
+
+struct Door {
+    face: &'static Face,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: bool,
+}
+
+impl Doors {
+    /// Takes the addresses, so that nothing else is begun if one of them is in use.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, StartError> {
+        let mut faces = Vec::new();
+        for face in face::ALL {
+            if let Some(Listen { address, tls }) = config.faces.get(face.name) {
+                let (listener, address) = listen(*address, config.allow_non_loopback).await?;
+                faces.push(Door { face, listener, address, tls: *tls || face.needs_tls });
+            }
+        }
+        let control = listen(config.control_listen, config.allow_non_loopback).await?;
+        Ok(Self { faces, control })
+    }
+}
+
+/// Lets clients in.
+pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<Running, StartError> {
+    let Doors { faces, control: (control, control_address) } = doors;
+    let (stop, stopped) = watch::channel(false);
+    let (acceptor, tls_ca) = tls::acceptor(&config.tls, clock::now())?;
+
+    let (mut urls, mut tasks) = (BTreeMap::new(), Vec::new());
+    for Door { face, listener, address, tls } in faces {
+        let scheme = if tls { "https" } else { "http" };
+        urls.insert(face.name, format!("{scheme}://{address}"));
+        let (world, acceptor) = (Arc::clone(world), tls.then(|| acceptor.clone()));
+        let served = connection::serve(listener, acceptor, stopped.clone(), move |connection| {
+            let world = Arc::clone(&world);
+            service_fn(move |request| service::serve(face, Arc::clone(&world), connection.clone(), request))
+        });
+        tasks.push(tokio::spawn(served));
+    }
+    let router = admin::router(Arc::clone(world));
     let control = connection::serve(control, None, stopped, move |_| {
         TowerToHyperService::new(admin::Boxed::new(router.clone()))
     });
     let root_ca = world.hierarchy.root.certificates.iter().map(x509::Certificate::to_pem).collect();
+    tasks.push(tokio::spawn(control));
     Ok(Running {
-        vault_url: format!("{scheme}://{vault_address}"),
+        urls,
         control_url: format!("http://{control_address}"),
-        root_token: config.root_token,
+        root_token: config.root_token.clone(),
+        unseal_key: vault::unseal_key(&config.root_token),
         tls_ca,
         root_ca,
         stop,
-        tasks: vec![tokio::spawn(vault), tokio::spawn(control)],
+        tasks,
     })
 }
 

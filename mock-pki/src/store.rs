@@ -11,6 +11,7 @@ use crate::{
     fault::Faults,
     journal::Journal,
     ledger::Ledger,
+    random::Serials,
     server::Config,
     sync::{read, write},
     vault,
@@ -39,6 +40,8 @@ struct Settings {
     ledger_capacity: usize,
     journal_capacity: usize,
     clock: SharedClock,
+    /// Of all epochs: a serial number must not come again because of a reset.
+    serials: Arc<Serials>,
 }
 
 impl World {
@@ -49,6 +52,7 @@ impl World {
             ledger_capacity: config.ledger_capacity.max(1),
             journal_capacity: config.journal_capacity.max(1),
             clock,
+            serials: Arc::new(Serials::new(config.serial_seed)),
         };
         let epoch = RwLock::new(Arc::new(Epoch::new(&settings, &hierarchy)?));
         Ok(Self { faults: Faults::default(), hierarchy, settings, epoch })
@@ -69,10 +73,11 @@ impl World {
 
 impl Epoch {
     fn new(settings: &Settings, hierarchy: &Hierarchy) -> Result<Self, CaError> {
+        let cas = hierarchy.cas()?;
         Ok(Self {
-            ledger: Ledger::new(settings.ledger_capacity),
+            ledger: Ledger::new(settings.ledger_capacity, Arc::clone(&settings.serials)),
             journal: Journal::new(settings.journal_capacity),
-            vault: vault::State::new(hierarchy, &settings.root_token, (settings.clock)())?,
+            vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
             clock: Arc::clone(&settings.clock),
         })
     }

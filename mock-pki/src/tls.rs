@@ -1,4 +1,4 @@
-//! TLS for a face: a given certificate, or one made at start by a CA that is made at start.
+//! TLS for faces: a given certificate, or one made at start by a CA that is made at start.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -7,26 +7,31 @@ use ca::{
     Subject,
 };
 use jiff::{SignedDuration, Timestamp};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use tokio_rustls::{TlsAcceptor, rustls};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, DigitallySignedStruct,
+        client::danger::HandshakeSignatureValid,
+        crypto::{verify_tls12_signature, verify_tls13_signature},
+        server::danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
 
 use crate::random;
 
 /// As long as a test environment may run.
 const VALIDITY: SignedDuration = SignedDuration::from_hours(24 * 365);
 
-/// How a face is served.
-#[derive(Clone, Default)]
+/// Which certificate faces are served with.
+#[derive(Clone)]
 pub enum Tls {
-    /// In the clear.
-    #[default]
-    Off,
-    /// With a certificate for localhost, its loopback addresses and these further names, made at start.
+    /// A certificate for localhost, its loopback addresses and these further names, made at start.
     Generated {
         /// DNS names or addresses under which clients know this host.
         names: Vec<String>,
     },
-    /// With this one.
+    /// This one.
     Given {
         /// The certificate and its issuers, PEM.
         certificates: Vec<u8>,
@@ -35,10 +40,15 @@ pub enum Tls {
     },
 }
 
+impl Default for Tls {
+    fn default() -> Self {
+        Self::Generated { names: Vec::new() }
+    }
+}
+
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Off => "Off",
             Self::Generated { .. } => "Generated",
             Self::Given { .. } => "Given",
         })
@@ -60,9 +70,8 @@ pub enum TlsError {
 }
 
 /// An acceptor, and the CA that clients must trust, PEM, when it was made here.
-pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<Option<(TlsAcceptor, Option<String>)>, TlsError> {
+pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<(TlsAcceptor, Option<String>), TlsError> {
     let (certificates, key, ca) = match tls {
-        Tls::Off => return Ok(None),
         Tls::Generated { names } => {
             let (certificates, key, ca) = generate(names, now)?;
             (certificates.into_bytes(), key.into_bytes(), Some(ca))
@@ -74,10 +83,55 @@ pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<Option<(TlsAcceptor,
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| TlsError::Pem)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(Arc::new(AnyClient(provider())))
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some((TlsAcceptor::from(Arc::new(config)), ca)))
+    Ok((TlsAcceptor::from(Arc::new(config)), ca))
+}
+
+/// Clients may show a certificate, whoever issued it: a face decides what it is worth.
+#[derive(Debug)]
+struct AnyClient(Arc<rustls::crypto::CryptoProvider>);
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// A client's configuration that trusts nobody.

@@ -21,7 +21,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let (running, control) = mock().await;
-        let vault = Vault::new(&running.vault_url, "root");
+        let vault = Vault::new(running.url("vault"), "root");
         let (csr, key) = csr("app.example.com");
         Self { _running: running, control, vault, csr, key }
     }

@@ -1,15 +1,12 @@
 //! The real product as a client of the mock, and beside it.
 
-#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
 mod common;
 
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{path::Path, process::Command};
 
-use common::{Vault, bao, csr, mock};
+use common::{Real, Vault, bao, csr, mock};
 use serde_json::{Value, json};
 
 /// Runs `bao`; gives what it prints.
@@ -37,7 +34,7 @@ fn run(binary: &Path, address: &str, arguments: &[&str]) -> Result<String, Strin
 async fn the_bao_cli_makes_its_whole_round() {
     let Some(binary) = bao() else { return };
     let (running, control) = mock().await;
-    let address = running.vault_url.clone();
+    let address = running.url("vault").to_owned();
     let round = move || {
         let bao = |arguments: &[&str]| run(&binary, &address, arguments).unwrap();
         assert!(bao(&["status"]).contains("2.7.2"));
@@ -93,43 +90,6 @@ async fn the_bao_cli_makes_its_whole_round() {
     assert!(ledger[0].revoked_at.is_some());
 }
 
-/// A real server, in memory, that ends with the test.
-struct Real {
-    child: Child,
-    address: String,
-}
-
-impl Real {
-    async fn start(binary: &Path) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let child = Command::new(binary)
-            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
-            .arg(format!("-dev-listen-address={address}"))
-            .env("HOME", std::env::temp_dir())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let real = Self { child, address: format!("http://{address}") };
-        let vault = Vault::new(&real.address, "root");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
-        while !vault.try_call("GET", "sys/health", None).await.is_ok_and(|answer| answer.status == 200) {
-            assert!(std::time::Instant::now() < deadline, "bao server does not answer");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        real
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// The keys of every object, as paths; errors and warnings with their texts.
 fn shape(value: &Value, path: &str, into: &mut Vec<String>) {
     match value {
@@ -155,7 +115,7 @@ async fn the_mock_answers_signing_requests_as_the_real_product_does() {
     let Some(binary) = bao() else { return };
     let real = Real::start(&binary).await;
     let (running, _) = mock().await;
-    let sides = [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")];
+    let sides = [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")];
     for side in &sides {
         let setup = [
             ("sys/mounts/d", json!({ "type": "pki", "config": { "max_lease_ttl": "8760h" } })),
@@ -339,7 +299,7 @@ async fn who_may_make_which_token_is_as_in_the_real_product() {
     let real = Real::start(&binary).await;
     let (running, _) = mock().await;
     let mut seen = Vec::new();
-    for side in [Vault::new(&real.address, "root"), Vault::new(&running.vault_url, "root")] {
+    for side in [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")] {
         let paths = |capabilities: &str| {
             let on =
                 |path: &str| format!("path \"auth/token/{path}\" {{ capabilities = [{capabilities}] }}\n");
@@ -429,4 +389,71 @@ fn other_requests() -> Vec<(&'static str, Value)> {
         ("sys/policies/acl/p", json!({})),
         ("sys/policies/acl/p", json!({ "policy": "path \"x\" { capabilities = [\"fly\"] }" })),
     ]
+}
+
+/// What `certs/detailed` says, without what differs from run to run, in the order of the common names.
+fn details(answer: &Value) -> Vec<Value> {
+    let info = answer["data"]["key_info"].as_object().unwrap();
+    assert_eq!(info.len(), answer["data"]["keys"].as_array().unwrap().len());
+    let mut details: Vec<Value> = info.values().cloned().collect();
+    for detail in &mut details {
+        for field in ["not_before", "not_after"] {
+            let time = detail[field].as_str().unwrap();
+            assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
+            detail[field] = "time".into();
+        }
+    }
+    details.sort_by_key(|detail| detail["common_name"].to_string());
+    details
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_certificates_are_as_in_the_real_product() {
+    let Some(binary) = bao() else { return };
+    let real = Real::start(&binary).await;
+    let (running, _) = mock().await;
+    let mut seen = Vec::new();
+    for side in [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")] {
+        side.write("sys/mounts/l", json!({ "type": "pki" })).await;
+        let mut answers = Vec::new();
+        let tell = |answer: common::Answer| json!([answer.status, answer.json()["errors"]]);
+        for path in [
+            "l/certs?list=true",
+            "l/certs/revoked?list=true",
+            "l/certs/detailed?list=true",
+            "l/certs/detailed",
+        ] {
+            answers.push(tell(side.read(path).await));
+        }
+        side.write(
+            "l/root/generate/internal",
+            json!({ "common_name": "L", "ttl": "700h", "key_type": "ec" }),
+        )
+        .await;
+        side.write("l/roles/r", json!({ "allow_any_name": true, "key_type": "any" })).await;
+        for (name, key_type) in
+            [("a.example.com", "ec"), ("b.example.com", "rsa"), ("c.example.com", "ed25519")]
+        {
+            side.write("l/roles/i", json!({ "allow_any_name": true, "key_type": key_type })).await;
+            let asked = json!({ "common_name": name, "alt_names": "z.example.com", "ttl": "1h" });
+            side.write("l/issue/i", asked).await;
+        }
+        answers.push(details(&side.read("l/certs/detailed?list=true").await.json()).into());
+        let keys = side.read("l/certs?list=true").await.json()["data"]["keys"].clone();
+        let first = keys[0].as_str().unwrap();
+        // The page after a number with hyphens is the next one, and after all there is nothing.
+        let after =
+            side.read(&format!("l/certs?list=true&limit=2&after={}", first.replace(':', "-"))).await.json();
+        assert_eq!(after["data"]["keys"], json!([keys[1], keys[2]]));
+        let with_colons = side.read(&format!("l/certs/detailed?list=true&after={first}")).await;
+        let skipped =
+            keys.as_array().unwrap().iter().filter(|key| key.as_str().unwrap()[..2] > first[..2]).count();
+        let listed = with_colons.json()["data"]["keys"].as_array().map_or(0, Vec::len);
+        assert_eq!(listed, skipped, "with colons the page begins at the next first byte");
+        answers.push(tell(side.read("l/certs?list=true&after=ff-ff").await));
+        seen.push(answers);
+    }
+    for (real, mock) in seen[0].iter().zip(&seen[1]) {
+        assert_eq!(real, mock);
+    }
 }

@@ -13,11 +13,11 @@ use tokio::{
 async fn a_client_that_trusts_the_ca_is_served_and_another_is_not() {
     rustls_provider();
     let config = Config {
-        vault_tls: Tls::Generated { names: vec!["pki.example.com".to_owned()] },
-        ..Config::default()
+        tls: Tls::Generated { names: vec!["pki.example.com".to_owned()] },
+        ..Config::default().with_tls("vault")
     };
     let running = server::start(config).await.unwrap();
-    let url = format!("{}/v1/sys/health", running.vault_url.replace("127.0.0.1", "localhost"));
+    let url = format!("{}/v1/sys/health", running.url("vault").replace("127.0.0.1", "localhost"));
     let ca = Certificate::from_pem(running.tls_ca.as_ref().unwrap().as_bytes()).unwrap();
     let trusting = reqwest::Client::builder().no_proxy().tls_certs_only([ca]).build().unwrap();
     assert_eq!(trusting.get(&url).send().await.unwrap().status(), 200);
@@ -28,11 +28,8 @@ async fn a_client_that_trusts_the_ca_is_served_and_another_is_not() {
 
 #[tokio::test]
 async fn plain_http_gets_gos_hint() {
-    let running =
-        server::start(Config { vault_tls: Tls::Generated { names: Vec::new() }, ..Config::default() })
-            .await
-            .unwrap();
-    let mut stream = TcpStream::connect(running.vault_url.trim_start_matches("https://")).await.unwrap();
+    let running = server::start(Config::default().with_tls("vault")).await.unwrap();
+    let mut stream = TcpStream::connect(running.url("vault").trim_start_matches("https://")).await.unwrap();
     stream.write_all(b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     // What the server did not read turns its close into a reset on some systems; the hint is there before.

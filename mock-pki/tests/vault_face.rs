@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn cert_managers_own_vault_issuer_can_issue() {
     let (running, control) = mock().await;
-    let vault = Vault::new(&running.vault_url, "root");
+    let vault = Vault::new(running.url("vault"), "root");
     let health = vault.with_token(None).read("sys/health").await;
     assert_eq!((health.status, health.json()["sealed"].clone()), (200, json!(false)));
 
@@ -43,7 +43,7 @@ async fn cert_managers_own_vault_issuer_can_issue() {
 #[tokio::test]
 async fn approle_leads_from_role_to_certificate_and_no_further() {
     let (running, _) = mock().await;
-    let root = Vault::new(&running.vault_url, "root");
+    let root = Vault::new(running.url("vault"), "root");
     let policy = r#"path "pki_int/sign/web" { capabilities = ["create", "update"] }"#;
     assert_eq!(root.write("sys/policies/acl/signer", json!({ "policy": policy })).await.status, 204);
     assert_eq!(root.write("sys/auth/approle", json!({ "type": "approle" })).await.status, 204);
@@ -82,7 +82,7 @@ async fn approle_leads_from_role_to_certificate_and_no_further() {
 #[tokio::test]
 async fn verbatim_keeps_the_requests_subject_and_extensions() {
     let (running, _) = mock().await;
-    let vault = Vault::new(&running.vault_url, "root");
+    let vault = Vault::new(running.url("vault"), "root");
     let key = ca::SigningKey::generate(ca::KeyAlgorithm::EcdsaP256).unwrap();
     let rdn = |kind, text: &str| vec![(kind, text.to_owned())];
     let subject = ca::distinguished_name(&[
@@ -111,7 +111,7 @@ async fn verbatim_keeps_the_requests_subject_and_extensions() {
 #[tokio::test]
 async fn a_hierarchy_can_be_built_by_hand() {
     let (running, _) = mock().await;
-    let vault = Vault::new(&running.vault_url, "root");
+    let vault = Vault::new(running.url("vault"), "root");
     for mount in ["own", "own_int"] {
         assert_eq!(vault.write(&format!("sys/mounts/{mount}"), json!({ "type": "pki" })).await.status, 204);
     }
@@ -137,7 +137,7 @@ async fn a_hierarchy_can_be_built_by_hand() {
 #[tokio::test]
 async fn hostile_input_gets_an_error_and_nothing_else() {
     let (running, _) = mock().await;
-    let vault = Vault::new(&running.vault_url, "root");
+    let vault = Vault::new(running.url("vault"), "root");
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let bodies = [
         "{",
@@ -177,7 +177,7 @@ async fn hostile_input_gets_an_error_and_nothing_else() {
 #[tokio::test]
 async fn post_put_and_form_mean_the_same() {
     let (running, _) = mock().await;
-    let vault = Vault::new(&running.vault_url, "root");
+    let vault = Vault::new(running.url("vault"), "root");
     let (csr, _) = csr("app.example.com");
     for method in ["POST", "PUT"] {
         let answer = vault.call(method, "pki_int/sign/web", Some(json!({ "csr": csr }))).await;

@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -51,12 +53,29 @@ struct Shared {
     begins: Timestamp,
     waiting: Mutex<Vec<Line>>,
     more: Notify,
+    /// What turns at the bottom of a terminal while something is waited for.
+    spinner: Mutex<Option<ProgressBar>>,
+    unread: Notify,
+}
+
+/// How often a spinner turns.
+const TURNS: Duration = Duration::from_millis(100);
+
+/// Something is being waited for, as long as this lives; a terminal shows it.
+pub(crate) struct Waiting(Timeline);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(spinner) = self.0.spinner().take() {
+            spinner.finish_and_clear();
+        }
+    }
 }
 
 /// What is to be told.
 #[derive(Debug)]
 struct Line {
-    /// The cluster's revision after it: the order in which things happened, whoever saw them first.
+    /// The cluster's revision after it: the order in which things happened, whoever saw them first and when.
     revision: u64,
     at: Timestamp,
     who: Who,
@@ -66,7 +85,46 @@ struct Line {
 impl Timeline {
     pub(crate) fn new(json: bool, begins: Timestamp) -> Self {
         let coloured = !json && io::stdout().is_terminal();
-        Self(Arc::new(Shared { json, coloured, begins, waiting: Mutex::default(), more: Notify::new() }))
+        Self(Arc::new(Shared {
+            json,
+            coloured,
+            begins,
+            waiting: Mutex::default(),
+            more: Notify::new(),
+            spinner: Mutex::default(),
+            unread: Notify::new(),
+        }))
+    }
+
+    /// Says on a terminal what is waited for; where there is none, nothing.
+    pub(crate) fn waiting_for(&self, what: String) -> Waiting {
+        if self.0.coloured && io::stderr().is_terminal() {
+            let spinner = ProgressBar::new_spinner().with_message(what);
+            spinner.enable_steady_tick(TURNS);
+            *self.spinner() = Some(spinner);
+        }
+        Waiting(self.clone())
+    }
+
+    /// Waits until somebody closes the pipe that is written to: who does so has what it wanted.
+    pub(crate) async fn unread(&self) {
+        self.0.unread.notified().await;
+    }
+
+    /// Text for people, as it is.
+    pub(crate) fn text(&self, text: &str) {
+        self.flush();
+        self.print(text);
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        self.flush();
+        self.print(&value.to_string());
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.0.json
     }
 
     /// A new part of the story.
@@ -74,7 +132,7 @@ impl Timeline {
         self.flush();
         if !self.0.json {
             let (bold, plain) = if self.0.coloured { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-            print(&format!("\n{bold}{title}{plain}"));
+            self.print(&format!("\n{bold}{title}{plain}"));
         }
     }
 
@@ -93,7 +151,8 @@ impl Timeline {
     /// Tells what waits.
     pub(crate) fn flush(&self) {
         let mut waiting = std::mem::take(&mut *self.waiting());
-        waiting.sort_by_key(|line| (line.at, line.revision));
+        // What the cluster does not number comes after what was written before it.
+        waiting.sort_by_key(|line| (line.revision, matches!(line.who, Who::You | Who::Pki)));
         for line in &waiting {
             self.show(line);
         }
@@ -107,13 +166,13 @@ impl Timeline {
         let shared = &self.0;
         if shared.json {
             let line = json!({"time": at.to_string(), "who": who.name(), "what": what});
-            return print(&line.to_string());
+            return self.print(&line.to_string());
         }
         let since = elapsed(at.duration_since(shared.begins));
         let who_padded = format!("{:<15}", who.name());
         let who_shown =
             if shared.coloured { format!("\x1b[{}m{who_padded}\x1b[0m", who.colour()) } else { who_padded };
-        print(&format!("{since:>16}  {who_shown}  {what}"));
+        self.print(&format!("{since:>16}  {who_shown}  {what}"));
     }
 
     /// The last words.
@@ -122,19 +181,28 @@ impl Timeline {
         if self.0.json {
             let all: serde_json::Map<_, _> =
                 words.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-            return print(&json!({"summary": all}).to_string());
+            return self.print(&json!({"summary": all}).to_string());
         }
         self.chapter("In short");
         for (name, value) in words {
-            print(&format!("  {name:<24}{value}"));
+            self.print(&format!("  {name:<24}{value}"));
         }
     }
-}
 
-fn print(line: &str) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        // A reader that closes the pipe early has what it wanted.
-        std::process::exit(0);
+    fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.0.spinner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line above the spinner.
+    fn print(&self, line: &str) {
+        let print = || writeln!(io::stdout(), "{line}");
+        let printed = match self.spinner().as_ref() {
+            Some(spinner) => spinner.suspend(print),
+            None => print(),
+        };
+        if printed.is_err() {
+            self.0.unread.notify_one();
+        }
     }
 }
 

@@ -4,33 +4,38 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 use sim_stage::Stage;
 
+use crate::scene::NAMESPACE;
 use crate::timeline::{Timeline, Who};
 
-/// What happens within this time is told together, in the order of the cluster's revisions.
-const TOGETHER: Duration = Duration::from_millis(1);
-
-/// Tells for ever what happens in a namespace.
-pub(crate) async fn watch(stage: &Stage, namespace: &str, timeline: &Timeline) {
+/// Tells for ever what happens in the cluster. What happens within the time `together` is told at once, in the order of
+/// the cluster's revisions.
+pub(crate) async fn watch(stage: &Stage, timeline: &Timeline, together: Duration) {
     let client = stage.admin();
-    let clock = stage.clock();
     let follow =
         async |group: &str, version: &str, kind: &str, tell: fn(&Value, &Value) -> Vec<(Who, String)>| {
-            let api = api(&client, group, version, kind, namespace);
+            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(group, version, kind));
             let mut known: HashMap<String, Value> = HashMap::new();
-            let mut objects = std::pin::pin!(
-                watcher::watcher(api, watcher::Config::default()).default_backoff().applied_objects()
-            );
-            while let Some(object) = objects.next().await {
-                let Ok(object) = object else { continue };
+            let mut events =
+                std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
+            while let Some(event) = events.next().await {
+                let object = match event {
+                    Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => object,
+                    Ok(watcher::Event::Delete(object)) => {
+                        known.remove(&named(&serde_json::to_value(&object).unwrap_or_default()));
+                        continue;
+                    }
+                    Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => continue,
+                };
                 let now = serde_json::to_value(&object).unwrap_or_default();
-                let before = known.insert(object.name_any(), now.clone()).unwrap_or_default();
+                let before = known.insert(named(&now), now.clone()).unwrap_or_default();
                 // Made anew under its name: nothing of the old one counts.
                 let before = if before.pointer("/metadata/uid") == now.pointer("/metadata/uid") {
                     before
@@ -38,15 +43,16 @@ pub(crate) async fn watch(stage: &Stage, namespace: &str, timeline: &Timeline) {
                     Value::Null
                 };
                 let revision = text(&now, "/metadata/resourceVersion").parse().unwrap_or_default();
+                let at = written(stage, revision);
                 for (who, what) in tell(&before, &now) {
-                    timeline.tell(revision, clock.now(), who, what);
+                    timeline.tell(revision, at, who, what);
                 }
             }
         };
     let flush = async {
         loop {
             timeline.has_something().await;
-            tokio::time::sleep(TOGETHER).await;
+            tokio::time::sleep(together).await;
             timeline.flush();
         }
     };
@@ -59,6 +65,14 @@ pub(crate) async fn watch(stage: &Stage, namespace: &str, timeline: &Timeline) {
     );
 }
 
+/// When this revision was written; now, if that is forgotten.
+fn written(stage: &Stage, revision: u64) -> Timestamp {
+    stage.server().with(|cluster, now| {
+        let change = cluster.store().changes_after(revision.saturating_sub(1)).next();
+        change.filter(|change| change.revision == revision).map_or(now, |change| change.at)
+    })
+}
+
 /// The API of a kind in a namespace.
 pub(crate) fn api(
     client: &Client,
@@ -67,8 +81,11 @@ pub(crate) fn api(
     kind: &str,
     namespace: &str,
 ) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    Api::namespaced_with(client.clone(), namespace, &resource(group, version, kind))
+}
+
+fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 
 /// `status.conditions[type]`: its status, reason and message.
@@ -82,8 +99,10 @@ pub(crate) fn text(object: &Value, pointer: &str) -> String {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// Its name, with the namespace if that is another than yours.
 fn named(object: &Value) -> String {
-    text(object, "/metadata/name")
+    let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
+    if namespace == NAMESPACE { name } else { format!("{namespace}/{name}") }
 }
 
 /// A condition that is not what it was.

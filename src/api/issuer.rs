@@ -51,7 +51,9 @@ use ca::KeyAlgorithm;
     validation = Rule::new("self.signerType != 'mockca' || !has(self.configRef)")
         .message("configRef is only for signerType pki: a mock CA has no PKI configuration"),
     validation = Rule::new("self.signerType != 'mockca' || !has(self.authSecretRef)")
-        .message("authSecretRef is only for signerType pki: a mock CA needs no credentials")
+        .message("authSecretRef is only for signerType pki: a mock CA needs no credentials"),
+    validation = Rule::new("self.signerType != 'mockca' || !has(self.revokeUnused)")
+        .message("revokeUnused is only for signerType pki: a mock CA revokes nothing")
 )]
 pub struct IssuerSpec {
     /// `pki`: the PKI that the ConfigMap of `configRef` describes. `mockca`: a CA in the controller's memory,
@@ -76,6 +78,10 @@ pub struct IssuerSpec {
     /// How often the PKI's health and the credentials are checked again. Default 1m, at least 1s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check_interval: Option<GoDuration>,
+    /// Have the PKI revoke a certificate that it issued to us and that no request can use: its request was gone, finished
+    /// or denied when it came, or it does not answer the request. Default false: it is only reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_unused: Option<bool>,
     /// Options of `signerType: mockca`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mockca: Option<MockCaSpec>,

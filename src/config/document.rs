@@ -47,6 +47,20 @@ pub(super) struct VaultDocument {
     pub namespace: Option<String>,
     /// How to log in.
     pub auth: VaultAuthDocument,
+    /// Before a request is submitted that may have been submitted before (the controller was restarted, or no answer
+    /// came), look through the certificates that the mount keeps for one with its key, and use that. Needs `list` on
+    /// `<mount>/certs` and `<mount>/certs/detailed`, and a role that stores certificates. Not done when absent.
+    pub lookup: Option<VaultLookupDocument>,
+}
+
+/// Looking for certificates that were issued before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct VaultLookupDocument {
+    /// In a mount that keeps more certificates than this the lookup gives up, says so, and the request is submitted.
+    /// Default 10000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_certificates: Option<u32>,
 }
 
 /// How to log in to Vault. The secret part is in the Secret of `authSecretRef`.

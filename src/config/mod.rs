@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use document::schema;
 pub use parse::{ConfigError, MAX_LEN, parse};
 pub use url::PkiUrl;
-pub use vault::{SignKind, VaultAuth, VaultConfig, VaultPath};
+pub use vault::{SignKind, VaultAuth, VaultConfig, VaultLookup, VaultPath};
 use x509::Tolerance;
 
 /// Everything the ConfigMap says about a PKI.

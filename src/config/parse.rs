@@ -3,9 +3,11 @@
 use serde_json::Value;
 use x509::judge::{SanTolerance, SubjectTolerance, UsageTolerance, ValidityTolerance};
 
-use super::document::{self, BackendType, Document, VaultAuthDocument, VaultAuthMethod, VaultDocument};
+use super::document::{
+    self, BackendType, Document, VaultAuthDocument, VaultAuthMethod, VaultDocument, VaultLookupDocument,
+};
 use super::url::PkiUrl;
-use super::vault::{VaultAuth, VaultConfig, VaultPath, is_name};
+use super::vault::{VaultAuth, VaultConfig, VaultLookup, VaultPath, is_name};
 use super::{Backend, PkiConfig, TlsConfig, TlsVersion};
 
 /// A ConfigMap holds at most 1 MiB; nothing sensible comes near a quarter of it, CA bundles included.
@@ -65,7 +67,16 @@ fn read_vault(vault: VaultDocument) -> Result<VaultConfig, ConfigError> {
         path: VaultPath::parse(&vault.path).map_err(|error| field("vault.path", error))?,
         namespace,
         auth: read_auth(vault.auth)?,
+        lookup: vault.lookup.as_ref().map(read_lookup).transpose()?,
     })
+}
+
+fn read_lookup(lookup: &VaultLookupDocument) -> Result<VaultLookup, ConfigError> {
+    let Some(most) = lookup.max_certificates else { return Ok(VaultLookup::default()) };
+    match usize::try_from(most) {
+        Ok(max_certificates @ 1..=1_000_000) => Ok(VaultLookup { max_certificates }),
+        _ => Err(field("vault.lookup.maxCertificates", "must be between 1 and 1000000")),
+    }
 }
 
 fn read_auth(auth: VaultAuthDocument) -> Result<VaultAuth, ConfigError> {

@@ -21,6 +21,7 @@ fn a_yaml_document_is_read() {
                 path: VaultPath::parse("pki_int/sign/web").unwrap(),
                 namespace: Some("team-a".to_owned()),
                 auth: VaultAuth::Token,
+                lookup: Some(VaultLookup { max_certificates: 2000 }),
             }),
             tls: TlsConfig::default(),
             tolerance: Tolerance {
@@ -48,6 +49,7 @@ fn a_json_document_is_read() {
                     role_id: "a1b2c3".to_owned(),
                     mount_path: "approle-ci".to_owned()
                 },
+                lookup: None,
             }),
             tls: TlsConfig { ca_bundle: Vec::new(), min_version: TlsVersion::V1_3 },
             tolerance: Tolerance {
@@ -79,6 +81,9 @@ fn every_error_names_its_path() {
         complaint("    method: token", "    method: kerberos"),
         complaint("    method: token", "    method: token\n    roleId: x"),
         complaint("    method: token", "    method: appRole"),
+        complaint("maxCertificates: 2000", "maxCertificates: 0"),
+        complaint("maxCertificates: 2000", "maxCertificates: 1000001"),
+        complaint("maxCertificates: 2000", "certificates: 5"),
         complaint("longerBy: 24h", "longerBy: a day"),
         complaint("longerBy: 24h", "longerBy: 24"),
         complaint("tolerance:", "tls: {caBundle: nothing}\ntolerance:"),

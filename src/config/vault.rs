@@ -15,6 +15,23 @@ pub struct VaultConfig {
     pub namespace: Option<String>,
     /// The login.
     pub auth: VaultAuth,
+    /// Whether what the mount issued is looked for before an order is submitted a second time, and how far.
+    pub lookup: Option<VaultLookup>,
+}
+
+/// How far a lookup goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VaultLookup {
+    /// In a mount that keeps more certificates than this it gives up.
+    pub max_certificates: usize,
+}
+
+impl Default for VaultLookup {
+    /// Ten thousand are listed with their times in half a second by OpenBao 2.7.2, and read in five by eight calls at a
+    /// time, which is what it takes where lists have no times.
+    fn default() -> Self {
+        Self { max_certificates: 10_000 }
+    }
 }
 
 /// A login to Vault; the secret part comes from the Secret of `authSecretRef`.
@@ -47,6 +64,8 @@ impl VaultAuth {
 pub struct VaultPath {
     path: String,
     kind: SignKind,
+    mount: String,
+    issuer: Option<String>,
 }
 
 /// What a signing path does with the CSR.
@@ -83,12 +102,31 @@ impl VaultPath {
         if segments.first() == Some(&"v1") {
             return Err(PathError::Versioned);
         }
-        let kind = match segments.as_slice() {
-            [_, .., "sign", _role] => SignKind::Sign,
-            [_, .., "sign-verbatim", _] | [_, .., "sign-verbatim"] => SignKind::SignVerbatim,
+        let (kind, above) = match segments.as_slice() {
+            [above @ .., "sign", _role] => (SignKind::Sign, above),
+            [above @ .., "sign-verbatim", _] | [above @ .., "sign-verbatim"] => {
+                (SignKind::SignVerbatim, above)
+            }
             _ => return Err(PathError::NotSigning),
         };
-        Ok(Self { path: path.to_owned(), kind })
+        let (mount, issuer) = match above {
+            [] => return Err(PathError::NotSigning),
+            [mount @ .., "issuer", issuer] if !mount.is_empty() => (mount, Some((*issuer).to_owned())),
+            mount => (mount, None),
+        };
+        Ok(Self { path: path.to_owned(), kind, mount: mount.join("/"), issuer })
+    }
+
+    /// Where the engine is mounted, without slashes around it.
+    #[must_use]
+    pub fn mount(&self) -> &str {
+        &self.mount
+    }
+
+    /// The issuer that the path names: its name or id; `default` if it names none.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.issuer.as_deref().unwrap_or("default")
     }
 
     /// The path without slashes around it.
@@ -132,6 +170,23 @@ mod tests {
             ("pki/issuer/default/sign/web", SignKind::Sign),
         ] {
             assert_eq!(VaultPath::parse(text).unwrap().kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_tells_its_mount_and_its_issuer() {
+        for (text, mount, issuer) in [
+            ("pki/sign/web", "pki", "default"),
+            ("/corp/pki/sign/web/", "corp/pki", "default"),
+            ("pki/sign-verbatim", "pki", "default"),
+            ("corp/pki/issuer/2026/sign-verbatim/web", "corp/pki", "2026"),
+            ("pki/issuer/2026/sign-verbatim", "pki", "2026"),
+            // A mount may be called so.
+            ("issuer/pki/sign/web", "issuer/pki", "default"),
+            ("sign/sign/web", "sign", "default"),
+        ] {
+            let path = VaultPath::parse(text).unwrap();
+            assert_eq!((path.mount(), path.issuer()), (mount, issuer), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! ever merged with another, so `create` is the one permission needed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -33,6 +34,8 @@ pub struct Events {
     clock: SharedClock,
     instance: Arc<str>,
     metrics: Arc<Metrics>,
+    /// The last nanosecond that is in a name.
+    last: Arc<AtomicI64>,
 }
 
 /// Writes events until all who make them are gone.
@@ -53,13 +56,14 @@ impl Events {
     ) -> (Self, EventWriter) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let writer = EventWriter { receiver, client, metrics: Arc::clone(&metrics) };
-        (Self { sender: Some(sender), clock, instance: instance.into(), metrics }, writer)
+        let last = Arc::default();
+        (Self { sender: Some(sender), clock, instance: instance.into(), metrics, last }, writer)
     }
 
     /// Events are not wanted.
     #[must_use]
     pub fn off(clock: SharedClock, metrics: Arc<Metrics>) -> Self {
-        Self { sender: None, clock, instance: "".into(), metrics }
+        Self { sender: None, clock, instance: "".into(), metrics, last: Arc::default() }
     }
 
     /// Tells about a request.
@@ -69,28 +73,46 @@ impl Events {
 
     /// Tells about an issuer.
     pub fn issuer(&self, issuer: &Issuer, action: &str, notice: &Notice) {
-        let api_version = match issuer.key.kind {
-            IssuerKind::Issuer => ExternalIssuer::api_version(&()),
-            IssuerKind::ClusterIssuer => ExternalClusterIssuer::api_version(&()),
-        };
-        let reference = ObjectReference {
-            api_version: Some(api_version.into_owned()),
-            kind: Some(issuer.key.kind.as_str().to_owned()),
-            namespace: issuer.key.namespace.clone(),
-            name: Some(issuer.key.name.clone()),
-            uid: Some(issuer.uid.clone()),
-            resource_version: issuer.resource_version.clone(),
-            field_path: None,
-        };
-        self.send(reference, action, notice);
+        self.send(reference(issuer), action, notice);
+    }
+
+    /// Tells about any object.
+    pub fn about(&self, regarding: ObjectReference, action: &str, notice: &Notice) {
+        self.send(regarding, action, notice);
+    }
+
+    /// A nanosecond for a name, and for no other: two things may be told at once, and clocks count more coarsely.
+    fn of_its_own(&self, now: Timestamp) -> i64 {
+        let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
+        let next = |last: i64| Some(now.max(last.saturating_add(1)));
+        let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_default();
+        now.max(before.saturating_add(1))
     }
 
     fn send(&self, regarding: ObjectReference, action: &str, notice: &Notice) {
         let Some(sender) = &self.sender else { return };
-        let event = event(regarding, action, notice, self.clock.now(), &self.instance);
+        let now = self.clock.now();
+        let event = event(regarding, action, notice, now, self.of_its_own(now), &self.instance);
         if sender.try_send(event).is_err() {
             self.metrics.events_dropped();
         }
+    }
+}
+
+/// An issuer, as an event refers to it.
+pub(super) fn reference(issuer: &Issuer) -> ObjectReference {
+    let api_version = match issuer.key.kind {
+        IssuerKind::Issuer => ExternalIssuer::api_version(&()),
+        IssuerKind::ClusterIssuer => ExternalClusterIssuer::api_version(&()),
+    };
+    ObjectReference {
+        api_version: Some(api_version.into_owned()),
+        kind: Some(issuer.key.kind.as_str().to_owned()),
+        namespace: issuer.key.namespace.clone(),
+        name: Some(issuer.key.name.clone()),
+        uid: Some(issuer.uid.clone()),
+        resource_version: issuer.resource_version.clone(),
+        field_path: None,
     }
 }
 
@@ -120,7 +142,14 @@ impl EventWriter {
 /// The longest note that the API server takes.
 const NOTE_LIMIT: usize = 1024;
 
-fn event(regarding: ObjectReference, action: &str, notice: &Notice, now: Timestamp, instance: &str) -> Event {
+fn event(
+    regarding: ObjectReference,
+    action: &str,
+    notice: &Notice,
+    now: Timestamp,
+    nanosecond: i64,
+    instance: &str,
+) -> Event {
     let name = regarding.name.clone().unwrap_or_default();
     let end = notice.message.floor_char_boundary(NOTE_LIMIT);
     Event {
@@ -129,7 +158,7 @@ fn event(regarding: ObjectReference, action: &str, notice: &Notice, now: Timesta
             name: Some(format!(
                 "{}.{:x}",
                 name.get(..name.floor_char_boundary(200)).unwrap_or_default().trim_end_matches(['.', '-']),
-                now.as_nanosecond()
+                nanosecond
             )),
             namespace: Some(regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),
             ..ObjectMeta::default()

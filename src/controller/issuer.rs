@@ -18,10 +18,10 @@ use crate::decide::issuer::{self, Checked, IssuerConclusion};
 use crate::decide::recipe::{self, Content, Ingredients, Recipe, Unready};
 use crate::decide::{Notice, Terms};
 use crate::metrics::Metrics;
-use crate::random::SharedChance;
+use crate::random::Chance;
 use crate::signer::registry::Registry;
 use crate::signer::secret::SecretText;
-use crate::signer::{Signer, Unhealthy, UnhealthyReason};
+use crate::signer::{Offers, Signer, Unhealthy, UnhealthyReason};
 
 /// Checks issuers. Cheap to clone.
 #[derive(Clone)]
@@ -44,8 +44,8 @@ pub struct IssuerReconciler {
     pub request_queue: Queue<RequestKey>,
     /// The time.
     pub clock: SharedClock,
-    /// Chance.
-    pub chance: SharedChance,
+    /// What spreads checks.
+    pub chance: Chance,
     /// The cluster resource namespace.
     pub cluster_namespace: Arc<str>,
     /// What is counted.
@@ -81,14 +81,19 @@ impl IssuerReconciler {
         let now = self.clock.now();
         let conclusion = issuer::conclude(
             now,
-            self.chance.fraction(),
+            (self.chance)(),
             issuer.generation,
             &issuer.status,
             &patience,
             &checked,
             failures,
         );
-        let terms = Terms { patience, tolerance: tolerance(recipe.as_ref()) };
+        let terms = Terms {
+            patience,
+            tolerance: tolerance(recipe.as_ref()),
+            offers: signer.as_ref().map_or(Offers::Nothing, |signer| signer.offers()),
+            revoke_unused: issuer.spec.revoke_unused.unwrap_or_default(),
+        };
         let new = Standing {
             generation: issuer.generation,
             ready: conclusion.ready,

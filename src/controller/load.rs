@@ -9,7 +9,7 @@ use super::store::{Entry, RequestKey, Requests};
 use crate::api::{CertificateRequest, IssuerKey};
 use crate::clock::SharedClock;
 use crate::decide::{IssuerView, Memory, RequestSnapshot};
-use crate::random::SharedChance;
+use crate::random::Chance;
 
 /// Loads snapshots.
 #[derive(Clone)]
@@ -20,8 +20,8 @@ pub struct Loader {
     pub issuers: Arc<Issuers>,
     /// The time.
     pub clock: SharedClock,
-    /// Chance.
-    pub chance: SharedChance,
+    /// What spreads retries.
+    pub chance: Chance,
 }
 
 /// Everything a decision about a request is made on.
@@ -73,6 +73,6 @@ impl Loader {
         let issuer = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace);
         let (issuer, signer) =
             issuer.map_or((IssuerView::Missing, None), |issuer| self.issuers.view(&issuer));
-        Some(Loaded { now, jitter: self.chance.fraction(), request, memory, live, issuer, signer })
+        Some(Loaded { now, jitter: (self.chance)(), request, memory, live, issuer, signer })
     }
 }

@@ -5,7 +5,8 @@
 //! * `references.rs`: the ConfigMaps and Secrets that issuers refer to, one small watch each.
 //! * `queue.rs`: which request or issuer is worked on when.
 //! * `load.rs`: the stores and the clock, into a snapshot.
-//! * `request.rs`, `issuer.rs`: a decision, carried out.
+//! * `request.rs`, `issuer.rs`: a decision, carried out. `answer.rs`: an answer, on its way home.
+//! * `unused.rs`: certificates that no request has.
 //! * `status.rs`: the only writer of status. `events.rs`: the events beside it.
 
 pub mod answer;
@@ -18,6 +19,7 @@ pub mod references;
 pub mod request;
 pub mod status;
 pub mod store;
+pub mod unused;
 mod version;
 pub mod watch;
 

@@ -3,22 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::{Api, Client};
 use tokio::time::Instant;
 
 use super::answer::{Answer, Answers};
 use super::events::Events;
+use super::issuers::SharedSigner;
 use super::load::Loader;
 use super::queue::Queue;
 use super::status::{StatusWriter, WriteError};
 use super::store::RequestKey;
+use super::unused::UnusedCertificates;
 use crate::api::certificate_request::APPROVED;
 use crate::api::{CertificateRequest, IssuerKey};
-use crate::decide::{Action, Next, Notice, Pause, StatusPatch, Step, decide};
+use crate::decide::earlier::{Precaution, Unused, submitted_again};
+use crate::decide::{Action, Earlier, Next, Notice, Pause, StatusPatch, Step, Waste, adopt, decide};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
-use crate::signer::{Outcome, Signer};
+use crate::signer::{Lookup, Outcome};
 
 /// Works on requests. Cheap to clone.
 #[derive(Clone)]
@@ -41,12 +45,14 @@ pub struct RequestReconciler {
     pub metrics: Arc<Metrics>,
     /// What the PKI answered and the API server has not taken yet.
     pub answers: Answers,
+    /// Reports what the PKI issued for nothing.
+    pub unused: UnusedCertificates,
 }
 
 /// After a read or write that the API server refused or did not answer.
 pub(super) const API_RETRY: Duration = Duration::from_secs(5);
 /// A signer's call ends within a few request time-outs by itself; this is for one that does not.
-const CALLS_PER_SUBMISSION: u32 = 4;
+pub(super) const CALLS_PER_SUBMISSION: u32 = 4;
 
 impl RequestReconciler {
     /// Decides about a request and does it.
@@ -80,7 +86,7 @@ impl RequestReconciler {
                 }
                 Action::Sign(step) => {
                     let Some(signer) = loaded.signer else { return };
-                    self.sign(&key, &loaded.request, step, signer.as_ref()).await;
+                    self.sign(&key, &loaded.request, step, signer).await;
                     return;
                 }
             }
@@ -149,30 +155,129 @@ impl RequestReconciler {
         key: &RequestKey,
         request: &CertificateRequest,
         step: Box<Step>,
-        signer: &dyn Signer,
+        signer: SharedSigner,
     ) {
         let Some(issuer) = IssuerKey::referred(&request.spec.issuer_ref, &key.namespace) else { return };
         let began = Instant::now();
+        let found = match step.precaution {
+            Precaution::None => None,
+            Precaution::Tell => {
+                self.tell_of_second(key, request, &issuer, None);
+                None
+            }
+            Precaution::LookUp => match self.look_up(key, request, &issuer, &step, &signer).await {
+                Some(found) => found,
+                None => return,
+            },
+        };
+        let outcome = match found {
+            Some(outcome) => outcome,
+            None => match self.submit(key, request, &issuer, &step, &signer).await {
+                Some(outcome) => outcome,
+                None => return,
+            },
+        };
+        self.bring_home(key, Answer::new(issuer, signer, step, outcome, began.elapsed())).await;
+    }
+
+    /// Submits or polls. `None`: this process does not lead any more.
+    async fn submit(
+        &self,
+        key: &RequestKey,
+        request: &CertificateRequest,
+        issuer: &IssuerKey,
+        step: &Step,
+        signer: &SharedSigner,
+    ) -> Option<Outcome> {
         let (operation, call) = match &step.handle {
             None => ("submit", signer.submit(&step.order)),
             Some(handle) => ("poll", signer.poll(&step.order, handle)),
         };
-        let limit = step.terms.patience.request_timeout.saturating_mul(CALLS_PER_SUBMISSION);
-        let call = tokio::time::timeout(limit, call);
-        // Whoever leads next will ask the PKI again: a lease is no fence, so the call ends with it.
-        let Some(outcome) = self.leadership.while_leading(call).await else {
-            tracing::warn!(request = %key, "no longer leading; the call to the PKI is abandoned");
-            return;
-        };
-        let outcome = outcome.unwrap_or_else(|_| Outcome::Retryable {
-            message: format!("the PKI did not answer within {} seconds", limit.as_secs()),
-            retry_after: None,
-        });
-        let took = began.elapsed();
-        if self.load.issuers.is_known(&issuer) {
-            self.metrics.pki_call(&issuer, operation, outcome.as_str(), took);
+        let outcome = self.call(key, issuer, step, operation, call, Outcome::as_str, unanswered).await?;
+        if matches!(outcome, Outcome::Retryable { may_have_issued: true, .. }) {
+            self.remember(key, request, |memory| memory.earlier = Earlier::Unanswered);
         }
-        self.bring_home(key, Answer::new(issuer, step, outcome, took)).await;
+        Some(outcome)
+    }
+
+    /// Looks for an earlier submission's certificate. `Some(None)`: there is none, so the order is to be submitted;
+    /// `None`: this process does not lead any more.
+    async fn look_up(
+        &self,
+        key: &RequestKey,
+        request: &CertificateRequest,
+        issuer: &IssuerKey,
+        step: &Step,
+        signer: &SharedSigner,
+    ) -> Option<Option<Outcome>> {
+        let call = signer.look_up(&step.order, step.since);
+        let not_now = |limit| Lookup::NotNow(not_answered(limit, false));
+        let lookup = self.call(key, issuer, step, "lookup", call, Lookup::as_str, not_now).await?;
+        let found = match lookup {
+            Lookup::NotNow(outcome) => return Some(Some(outcome)),
+            Lookup::GaveUp { message } => {
+                self.tell_of_second(key, request, issuer, Some(&message));
+                Vec::new()
+            }
+            Lookup::Found(found) => found,
+        };
+        let adoption = adopt(self.load.clock.now(), step, found);
+        for certificate in &adoption.left {
+            let waste = Waste { certificate, why: Unused::Left, nobody_has_it: false };
+            self.unused.report(key, step, issuer, Some(request), &waste, signer);
+        }
+        if adoption.answer.is_none() {
+            self.remember(key, request, |memory| memory.earlier = Earlier::None);
+        }
+        Some(adoption.answer.map(Outcome::Issued))
+    }
+
+    /// A call to the PKI, within its time and while this process leads.
+    #[expect(clippy::too_many_arguments, reason = "one call, with what its log and metrics say of it")]
+    async fn call<T>(
+        &self,
+        key: &RequestKey,
+        issuer: &IssuerKey,
+        step: &Step,
+        operation: &'static str,
+        call: BoxFuture<'_, T>,
+        word: impl Fn(&T) -> &'static str,
+        unanswered: impl FnOnce(Duration) -> T,
+    ) -> Option<T> {
+        let began = Instant::now();
+        let limit = step.terms.patience.request_timeout.saturating_mul(CALLS_PER_SUBMISSION);
+        // Whoever leads next will ask the PKI again: a lease is no fence, so the call ends with it.
+        let call = tokio::time::timeout(limit, call);
+        let Some(ended) = self.leadership.while_leading(limit, call).await else {
+            tracing::warn!(request = %key, operation, "no longer leading; the call to the PKI is abandoned");
+            return None;
+        };
+        let result = ended.unwrap_or_else(|_| unanswered(limit));
+        if self.load.issuers.is_known(issuer) {
+            self.metrics.pki_call(issuer, operation, word(&result), began.elapsed());
+        }
+        Some(result)
+    }
+
+    /// The order is submitted, perhaps for the second time: counted each time, told once.
+    fn tell_of_second(
+        &self,
+        key: &RequestKey,
+        request: &CertificateRequest,
+        issuer: &IssuerKey,
+        gave_up: Option<&str>,
+    ) {
+        if self.load.issuers.is_known(issuer) {
+            self.metrics.submitted_again(issuer, gave_up.map_or("unanswered", |_| "gave_up"));
+        }
+        let mut is_told = false;
+        self.remember(key, request, |memory| {
+            is_told = memory.duplicate_reported;
+            memory.duplicate_reported = true;
+        });
+        if !is_told {
+            self.events.request(request, "Sign", &submitted_again(gave_up));
+        }
     }
 
     pub(super) fn schedule(
@@ -254,6 +359,16 @@ impl RequestReconciler {
             _ => {}
         }
     }
+}
+
+/// A submission that did not end in its time: it may have been carried out.
+fn unanswered(limit: Duration) -> Outcome {
+    not_answered(limit, true)
+}
+
+fn not_answered(limit: Duration, may_have_issued: bool) -> Outcome {
+    let message = format!("the PKI did not answer within {} seconds", limit.as_secs());
+    Outcome::Retryable { message, retry_after: None, may_have_issued }
 }
 
 pub(super) fn wait(now: Timestamp, until: Timestamp) -> Duration {

@@ -8,9 +8,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::version;
+use crate::api::certificate_request::APPROVED;
+use crate::api::conditions::Condition;
 use crate::api::{CertificateRequest, IssuerKey, IssuerKind};
-use crate::decide::Memory;
 use crate::decide::request::is_finished;
+use crate::decide::{Earlier, Memory};
 
 /// Which request: namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +52,14 @@ pub struct Entry {
     pub concluded: bool,
 }
 
+impl Entry {
+    fn learn(&mut self, earlier: Earlier) {
+        if self.memory.earlier == Earlier::Perhaps {
+            self.memory.earlier = earlier;
+        }
+    }
+}
+
 /// The store.
 #[derive(Debug)]
 pub struct Requests {
@@ -74,9 +84,47 @@ struct Inner {
     listed: Option<HashSet<RequestKey>>,
     /// Whether this process led when the last list began.
     listed_leading: bool,
+    /// Whether a list that began while this process led has ended: what is new since then, nobody who led before saw.
+    is_complete: bool,
+    /// Where the API server was when this process had begun to lead: what is made later, nobody who led before saw.
+    leads_since: Option<String>,
+}
+
+/// How an object came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// By an event.
+    ByEvent,
+    /// In a list that may be old, as the lists of those are who do not lead.
+    InList,
+    /// In a list or by a read that this process began while it led.
+    InLeadersRead,
 }
 
 impl Inner {
+    /// What is known of earlier submissions of an object that was not known until now.
+    fn earlier_of_new(&self, request: &CertificateRequest, came: Came) -> Earlier {
+        // A watch begins where its list ended: what an event makes known was made after that.
+        let is_made_since = self.is_complete || (came == Came::ByEvent && self.is_since(request));
+        if is_made_since { Earlier::None } else { self.earlier(request, came) }
+    }
+
+    /// What an object that another leader may have seen tells: while it is not approved, nobody has submitted it.
+    fn earlier(&self, request: &CertificateRequest, came: Came) -> Earlier {
+        let is_now = match came {
+            Came::InLeadersRead => true,
+            Came::ByEvent => self.is_complete || self.is_since(request),
+            Came::InList => false,
+        };
+        let is_approved = Condition::is_true(request.conditions(), APPROVED);
+        if is_now && !is_approved { Earlier::None } else { Earlier::Perhaps }
+    }
+
+    fn is_since(&self, request: &CertificateRequest) -> bool {
+        let version = request.metadata.resource_version.as_deref();
+        self.leads_since.is_some() && version::is_older(self.leads_since.as_deref(), version)
+    }
+
     fn doubt(&mut self) {
         self.entries.values_mut().for_each(|entry| entry.live = false);
     }
@@ -117,9 +165,21 @@ impl Requests {
         inner.entries.keys().cloned().collect()
     }
 
+    /// Whether it takes [`leads_since`](Self::leads_since) to know what another leader cannot have submitted.
+    #[must_use]
+    pub fn needs_leads_since(&self) -> bool {
+        !self.inner().listed_leading
+    }
+
+    /// The API server was at this version, or beyond it, when this process had begun to lead.
+    pub fn leads_since(&self, resource_version: String) {
+        self.inner().leads_since = Some(resource_version);
+    }
+
     /// The list is complete: what it did not name is gone.
     pub fn list_ends(&self) {
         let mut inner = self.inner();
+        inner.is_complete |= inner.listed_leading;
         if let Some(listed) = inner.listed.take() {
             inner.entries.retain(|key, _| listed.contains(key));
         }
@@ -142,17 +202,24 @@ impl Requests {
             return None;
         }
         slim(&mut request);
+        let came = match (inner.listed.is_some(), inner.listed_leading) {
+            (false, _) => Came::ByEvent,
+            (true, true) => Came::InLeadersRead,
+            (true, false) => Came::InList,
+        };
+        let (of_known, of_new) = (inner.earlier(&request, came), inner.earlier_of_new(&request, came));
         match inner.entries.get_mut(&key) {
             Some(entry) if entry.request.metadata.uid == request.metadata.uid => {
                 if entry.concluded || is_older(&request, &entry.request) {
                     return None;
                 }
                 entry.live |= live;
+                entry.learn(of_known);
                 entry.request = Arc::new(request);
             }
             _ => {
-                let entry =
-                    Entry { request: Arc::new(request), memory: Memory::default(), live, concluded: false };
+                let memory = Memory { earlier: of_new, ..Memory::default() };
+                let entry = Entry { request: Arc::new(request), memory, live, concluded: false };
                 inner.entries.insert(key.clone(), entry);
             }
         }
@@ -174,15 +241,18 @@ impl Requests {
     pub fn read(&self, key: &RequestKey, mut request: CertificateRequest) {
         let finished = is_finished(&request);
         let mut inner = self.inner();
+        let came = Came::InLeadersRead;
+        let (of_known, of_new) = (inner.earlier(&request, came), inner.earlier_of_new(&request, came));
         let Some(entry) = inner.entries.get_mut(key) else { return };
         if entry.request.metadata.uid != request.metadata.uid {
-            entry.memory = Memory::default();
+            entry.memory = Memory { earlier: of_new, ..Memory::default() };
         } else if is_older(&request, &entry.request) {
             // The watch was quicker than our read: what it brought is newer still.
             entry.live = true;
             return;
         }
         slim(&mut request);
+        entry.learn(of_known);
         entry.request = Arc::new(request);
         entry.live = true;
         entry.concluded = finished;
@@ -298,6 +368,87 @@ mod tests {
         assert_eq!(store.entry(&key()).unwrap().memory, Memory::default());
         store.remember(&key(), "old", |memory| memory.failures = 3);
         assert_eq!(store.entry(&key()).unwrap().memory.failures, 0);
+    }
+
+    fn approved(uid: &str, version: u64) -> CertificateRequest {
+        let mut request = request(uid, version, "Pending");
+        let condition = serde_json::from_value(json!({"type": "Approved", "status": "True", "reason": "x"}));
+        request.status.get_or_insert_default().conditions.push(condition.unwrap());
+        request
+    }
+
+    fn earlier(store: &Requests) -> Earlier {
+        store.entry(&key()).unwrap().memory.earlier
+    }
+
+    #[test]
+    fn what_a_leader_lists_approved_another_may_have_submitted_and_what_comes_later_nobody() {
+        let store = Requests::new(Serves::Both);
+        store.list_begins(true);
+        store.seen(approved("u", 5));
+        store.list_ends();
+        assert_eq!(earlier(&store), Earlier::Perhaps);
+        store.seen(approved("u", 6));
+        assert_eq!(earlier(&store), Earlier::Perhaps, "an event does not make it new");
+        store.seen(approved("new", 7));
+        assert_eq!(earlier(&store), Earlier::None);
+
+        // The watch broke, and the request was made before it was made anew.
+        store.gone(&key());
+        store.list_begins(true);
+        store.seen(approved("newer", 9));
+        store.list_ends();
+        assert_eq!(earlier(&store), Earlier::None);
+    }
+
+    #[test]
+    fn what_a_leader_lists_unapproved_nobody_has_submitted() {
+        let store = Requests::new(Serves::Both);
+        store.list_begins(true);
+        store.seen(request("u", 5, "Pending"));
+        store.list_ends();
+        store.seen(approved("u", 6));
+        assert_eq!(earlier(&store), Earlier::None);
+    }
+
+    #[test]
+    fn a_standby_that_takes_over_knows_what_came_after() {
+        let store = Requests::new(Serves::Both);
+        store.list_begins(false);
+        store.seen(request("listed", 5, "Pending"));
+        store.list_ends();
+        assert_eq!(earlier(&store), Earlier::Perhaps, "a list may be old");
+        store.seen(approved("before", 6));
+        assert_eq!(earlier(&store), Earlier::Perhaps);
+        assert!(store.needs_leads_since());
+        store.leads_since("10".to_owned());
+        // The watch lags: the one who led before may have seen this.
+        store.seen(approved("lagging", 9));
+        assert_eq!(earlier(&store), Earlier::Perhaps);
+        store.seen(approved("after", 11));
+        assert_eq!(earlier(&store), Earlier::None);
+
+        // One that waits for its approval is known by its next event or read.
+        store.seen(request("waits", 12, "Pending"));
+        store.gone(&key());
+        store.list_begins(false);
+        store.seen(request("waits", 12, "Pending"));
+        store.list_ends();
+        assert_eq!(earlier(&store), Earlier::Perhaps);
+        store.read(&key(), request("waits", 12, "Pending"));
+        assert_eq!(earlier(&store), Earlier::None);
+    }
+
+    #[test]
+    fn that_a_submission_was_not_answered_is_not_forgotten_for_an_event() {
+        let store = Requests::new(Serves::Both);
+        store.list_begins(true);
+        store.list_ends();
+        store.seen(approved("u", 5));
+        store.remember(&key(), "u", |memory| memory.earlier = Earlier::Unanswered);
+        store.seen(approved("u", 6));
+        store.read(&key(), approved("u", 7));
+        assert_eq!(earlier(&store), Earlier::Unanswered);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::issuers::{Issuer, Issuers};
 use super::queue::Queue;
 use super::references::References;
+use super::request::API_RETRY;
 use super::store::{RequestKey, Requests};
 use crate::admin::Gate;
 use crate::api::{CertificateRequest, ExternalClusterIssuer, ExternalIssuer, IssuerKey, IssuerKind};
@@ -65,6 +67,30 @@ pub async fn requests(
         }
     };
     follow(api, "certificaterequests.cert-manager.io", consistent, handle, || requests.watch_broke()).await;
+}
+
+/// Tells the store where the API server is now that this process leads, unless its list told it already. Until the
+/// API server has said so, every request may have been submitted by the one who led before.
+pub async fn leads_since(client: Client, namespace: Option<&str>, requests: Arc<Requests>) {
+    if !requests.needs_leads_since() {
+        return;
+    }
+    let api: Api<CertificateRequest> = match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    loop {
+        // Neither a version nor a continuation: a consistent read.
+        match api.list_metadata(&ListParams::default().limit(1)).await {
+            Ok(list) => {
+                let version = list.metadata.resource_version.unwrap_or_default();
+                tracing::debug!(version, "what is made after this version no other leader has seen");
+                return requests.leads_since(version);
+            }
+            Err(error) => tracing::warn!(%error, "the API server does not say where it is; trying again"),
+        }
+        tokio::time::sleep(API_RETRY).await;
+    }
 }
 
 /// What a change of an issuer touches.

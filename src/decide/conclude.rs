@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use x509::{Asked, Chain};
 
+use super::earlier::judged;
 use super::patch::{Keep, Notice, StatusPatch, handle_on, reason};
 use super::request::{Action, Step, retry_deadline, standing};
 use super::retry::{after, delay};
 use super::snapshot::RequestSnapshot;
-use crate::signer::outcome::{Answer, Outcome};
+use crate::signer::outcome::{Answer, Origin, Outcome};
 
 /// What to do with an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +70,22 @@ pub fn conclude(snapshot: &RequestSnapshot<'_>, step: &Step, outcome: &Outcome) 
             let message = format!("the PKI refused the issuer's settings or credentials: {message}");
             waiting(snapshot, &message, &keep, Next::Retry(at), true)
         }
-        Outcome::Retryable { message, retry_after } => retryable(snapshot, step, message, *retry_after),
+        Outcome::Retryable { message, retry_after, may_have_issued: _ } => {
+            retryable(snapshot, step, message, *retry_after)
+        }
     }
 }
 
 fn issued(snapshot: &RequestSnapshot<'_>, step: &Step, answer: &Answer) -> Conclusion {
-    match judge(snapshot, step, answer) {
+    match judged(snapshot.now, step, answer) {
         Ok(chain) => {
             let leaf = &chain.leaf;
-            let message =
-                format!("certificate issued: serial {}, valid until {}", leaf.serial_hex(), leaf.not_after());
+            let how = match answer.origin {
+                Origin::Issued => "",
+                Origin::Found => "; an earlier submission's, found at the PKI",
+            };
+            let (serial, end) = (leaf.serial_hex(), leaf.not_after());
+            let message = format!("certificate issued: serial {serial}, valid until {end}{how}");
             let patch = StatusPatch::issued(
                 snapshot.request,
                 snapshot.now,
@@ -91,20 +97,6 @@ fn issued(snapshot: &RequestSnapshot<'_>, step: &Step, answer: &Answer) -> Concl
         }
         Err(difference) => failed(snapshot, &format!("the PKI's certificate was rejected: {difference}")),
     }
-}
-
-/// Promise 12: only what answers the CSR is published.
-fn judge(snapshot: &RequestSnapshot<'_>, step: &Step, answer: &Answer) -> Result<Chain, String> {
-    let order = &step.order;
-    let asked = Asked {
-        csr: &order.csr,
-        duration: order.duration,
-        usages: order.usages.clone(),
-        is_ca: order.is_ca,
-        now: snapshot.now,
-    };
-    x509::judge::judge(&asked, &step.terms.tolerance, answer.certificates.clone(), answer.authorities.clone())
-        .map_err(|difference| difference.to_string())
 }
 
 fn retryable(

@@ -6,6 +6,7 @@
 //! *transition time honest*, *bounded*, *no secret leaves*, *matched*.
 
 pub mod conclude;
+pub mod earlier;
 pub mod issuer;
 pub mod patch;
 pub mod recipe;
@@ -14,6 +15,8 @@ pub mod retry;
 pub mod snapshot;
 
 #[cfg(test)]
+mod earlier_tests;
+#[cfg(test)]
 mod issuer_tests;
 #[cfg(test)]
 mod staircase;
@@ -21,6 +24,7 @@ mod staircase;
 mod tests;
 
 pub use conclude::{Conclusion, Next, conclude};
+pub use earlier::{Adoption, Earlier, Precaution, Unused, Waste, adopt};
 pub use patch::{Notice, StatusPatch};
 pub use request::{Action, Ignored, Step, decide};
 pub use snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};

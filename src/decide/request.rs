@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use x509::{Csr, Usages};
 
+use super::earlier::{Precaution, precaution, since};
 use super::patch::{Keep, Notice, StatusPatch, handle_on, reason, retrying_since};
 use super::retry::LONGEST_WAIT;
 use super::snapshot::{IssuerView, RequestSnapshot, Terms};
@@ -59,6 +60,10 @@ pub struct Step {
     pub order: Order,
     /// Poll with this, or submit.
     pub handle: Option<Handle>,
+    /// What to do before.
+    pub precaution: Precaution,
+    /// No certificate for this request begins before.
+    pub since: Timestamp,
     /// What the issuer granted when the call was decided.
     pub terms: Terms,
 }
@@ -90,7 +95,15 @@ pub fn decide(snapshot: &RequestSnapshot<'_>) -> Action {
         Ok(order) => order,
         Err(problem) => return invalid(snapshot, &problem),
     };
-    Action::Sign(Box::new(Step { order, handle: handle_on(request), terms: terms.clone() }))
+    let handle = handle_on(request);
+    let precaution = precaution(snapshot, terms, handle.is_some());
+    Action::Sign(Box::new(Step {
+        order,
+        handle,
+        precaution,
+        since: since(snapshot, terms),
+        terms: terms.clone(),
+    }))
 }
 
 /// The steps that hold before and after a call to the PKI alike: whose it is, and whether it is finished.

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use x509::Tolerance;
 
+use super::earlier::Earlier;
 use crate::api::{CertificateRequest, IssuerKey};
 use crate::config::Patience;
+use crate::signer::submission::Offers;
 
 /// One request, its issuer and the time, as they were when the decision was loaded.
 #[derive(Clone, Debug)]
@@ -52,9 +54,14 @@ pub struct Terms {
     pub patience: Patience,
     /// How far an answer may differ.
     pub tolerance: Tolerance,
+    /// What its PKI offers against a second certificate for one request.
+    pub offers: Offers,
+    /// Whether its PKI is asked to revoke what it issued for nothing.
+    pub revoke_unused: bool,
 }
 
-/// What a process remembers of a request between two decisions. Losing it costs nothing but time.
+/// What a process remembers of a request between two decisions. Losing it costs nothing but time, and a lookup where the
+/// PKI has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     /// How many calls in a row came to nothing.
@@ -65,6 +72,10 @@ pub struct Memory {
     pub first_seen: Option<Timestamp>,
     /// Whether the wait for approval was already reported.
     pub approval_reported: bool,
+    /// What is known of submissions before the next one.
+    pub earlier: Earlier,
+    /// Whether it was already reported that there may be a certificate that nobody has.
+    pub duplicate_reported: bool,
 }
 
 /// A time in which the PKI is left alone.

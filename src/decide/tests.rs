@@ -12,6 +12,7 @@ use proptest::sample::select;
 use x509::{Certificate, Csr, Usages};
 
 use super::conclude::{Conclusion, Next, conclude};
+use super::earlier::{Earlier, Precaution};
 use super::patch::{Notice, RETRYING, SUBMITTED, StatusPatch, reason, retrying_since};
 use super::request::{Action, Ignored, Step, decide, is_finished};
 use super::snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};
@@ -19,7 +20,7 @@ use crate::api::certificate_request::{APPROVED, DENIED, INVALID_REQUEST, READY};
 use crate::api::conditions::{Condition, ConditionStatus};
 use crate::api::{CertificateRequest, IssuerReference};
 use crate::config::Patience;
-use crate::signer::outcome::{Answer, Handle, Outcome};
+use crate::signer::outcome::{Answer, Handle, Origin, Outcome};
 
 /// Requests and answers, made once.
 pub(super) static CASES: LazyLock<Cases> = LazyLock::new(Cases::new);
@@ -28,16 +29,16 @@ pub(super) struct Cases {
     /// A CSR and a certificate that answers it.
     pub good: (String, Certificate),
     /// The same for another key.
-    other: (String, Certificate),
+    pub other: (String, Certificate),
     /// For the key of `good`, with another name.
-    renamed: Certificate,
+    pub renamed: Certificate,
     /// For the key of `good`, expired.
-    expired: Certificate,
-    root: Certificate,
+    pub expired: Certificate,
+    pub root: Certificate,
 }
 
 /// The time around which everything happens.
-fn epoch() -> Timestamp {
+pub(super) fn epoch() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
@@ -204,12 +205,15 @@ fn ready() -> IssuerView {
 
 fn memory() -> impl Strategy<Value = Memory> {
     let pause = proptest::option::of((time(), time()).prop_map(|(since, until)| Pause { since, until }));
-    (0_u32..40, pause, proptest::option::of(time()), any::<bool>()).prop_map(
-        |(failures, pause, first_seen, approval_reported)| Memory {
+    let earlier = select(vec![Earlier::None, Earlier::Perhaps, Earlier::Unanswered]);
+    (0_u32..40, pause, proptest::option::of(time()), any::<bool>(), earlier).prop_map(
+        |(failures, pause, first_seen, approval_reported, earlier)| Memory {
             failures,
             pause,
             first_seen,
             approval_reported,
+            earlier,
+            duplicate_reported: false,
         },
     )
 }
@@ -230,7 +234,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let message = "\\PC{0,40}";
     prop_oneof![
         4 => certificates.prop_map(|certificates| {
-            Outcome::Issued(Answer { certificates, authorities: vec![CASES.root.clone()] })
+            Outcome::Issued(Answer { certificates, authorities: vec![CASES.root.clone()], origin: Origin::Issued })
         }),
         1 => ("[!-~]{1,20}", message).prop_map(|(handle, message)| {
             Outcome::Pending { handle: Handle::new(handle).unwrap(), message }
@@ -238,7 +242,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => message.prop_map(|message| Outcome::Permanent { message }),
         1 => message.prop_map(|message| Outcome::IssuerAtFault { message }),
         2 => (message, proptest::option::of(0_u64..100_000)).prop_map(|(message, seconds)| {
-            Outcome::Retryable { message, retry_after: seconds.map(Duration::from_secs) }
+            Outcome::Retryable {
+                message,
+                retry_after: seconds.map(Duration::from_secs),
+                may_have_issued: seconds.is_none(),
+            }
         }),
     ]
 }
@@ -278,7 +286,7 @@ prop_compose! {
 }
 
 /// A step that asked for what the request of `good` asks.
-fn step() -> Step {
+pub(super) fn step() -> Step {
     let csr = Csr::from_pem(CASES.good.0.as_bytes()).unwrap();
     let order = crate::signer::Order {
         csr,
@@ -291,7 +299,8 @@ fn step() -> Step {
             uid: "uid-1".into(),
         },
     };
-    Step { order, handle: None, terms: terms() }
+    let since = epoch() - SignedDuration::from_hours(2);
+    Step { order, handle: None, precaution: Precaution::None, since, terms: terms() }
 }
 
 /// What the API server makes of our patch: our conditions as a whole, the others as they were.
@@ -449,7 +458,8 @@ proptest! {
 
     #[test]
     fn promise_10_bounded(world in world(), message in "[a-z]{0,9}", asked in proptest::option::of(0_u64..9_000)) {
-        let outcome = Outcome::Retryable { message, retry_after: asked.map(Duration::from_secs) };
+        let retry_after = asked.map(Duration::from_secs);
+        let outcome = Outcome::Retryable { message, retry_after, may_have_issued: false };
         let Conclusion { write, next, .. } = conclude(&world.snapshot(), &step(), &outcome);
         let deadline = retrying_since(&world.request).unwrap_or(world.now) + SignedDuration::from_secs(3600);
         match next {

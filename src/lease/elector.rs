@@ -14,13 +14,13 @@ use super::leadership::State;
 use super::rules::{self, Seen, Step};
 use super::{Leadership, Settings};
 use crate::clock::SharedClock;
-use crate::random::SharedChance;
+use crate::random::Chance;
 
 /// One contender.
 pub struct Elector {
     api: Api<Lease>,
     clock: SharedClock,
-    chance: SharedChance,
+    chance: Chance,
     settings: Settings,
     seen: Option<Seen>,
     /// While leading: when the last renewal that succeeded was sent.
@@ -40,7 +40,7 @@ enum CallError {
 impl Elector {
     /// A contender that does nothing yet. The wall clock is only for what people read in the Lease.
     #[must_use]
-    pub fn new(client: Client, clock: SharedClock, chance: SharedChance, settings: Settings) -> Self {
+    pub fn new(client: Client, clock: SharedClock, chance: Chance, settings: Settings) -> Self {
         let api = Api::namespaced(client, &settings.namespace);
         let (state, _) = watch::channel(State::default());
         Self { api, clock, chance, settings, seen: None, renewed: None, state }
@@ -86,7 +86,7 @@ impl Elector {
     /// at every try.
     fn pause(&self) -> Duration {
         let period = self.settings.timing.retry_period();
-        if self.renewed.is_some() { period } else { period.mul_f64(1.0 + 1.2 * self.chance.fraction()) }
+        if self.renewed.is_some() { period } else { period.mul_f64(1.0 + 1.2 * (self.chance)()) }
     }
 
     async fn try_once(&mut self) {
@@ -154,10 +154,11 @@ impl Elector {
     /// The Lease is ours by a write that was sent at `sent`.
     fn win(&mut self, sent: Instant) {
         let first = self.renewed.replace(sent).is_none();
-        let valid_until = Some(sent + self.settings.timing.validity());
+        let validity = self.settings.timing.validity();
         self.state.send_modify(|state| {
             state.term += u64::from(first);
-            state.valid_until = valid_until;
+            state.valid_until = Some(sent + validity);
+            state.validity = validity;
         });
         if first {
             tracing::info!(lease = self.settings.name, identity = self.settings.identity, "became leader");

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Elector, LEASE_NAME, Leadership, Settings, Timing};
 use crate::clock::Clock;
-use crate::random::SystemChance;
+use crate::random;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The retry period with the greatest jitter, and a breath.
@@ -146,7 +146,7 @@ fn start(cluster: &Cluster, identity: &str) -> Process {
         identity: identity.to_owned(),
         timing: Timing::DEFAULT,
     };
-    let elector = Elector::new(cluster.client(), Arc::new(Still), Arc::new(SystemChance), settings);
+    let elector = Elector::new(cluster.client(), Arc::new(Still), random::machine(), settings);
     let shutdown = CancellationToken::new();
     Process {
         leadership: elector.leadership(),

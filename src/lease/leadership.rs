@@ -1,6 +1,8 @@
 //! What the rest of the process asks: do we lead, and until when?
 
 use std::future::{self, Future};
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -11,11 +13,20 @@ pub(super) struct State {
     pub(super) term: u64,
     /// While leading: until when the last renewal is good.
     pub(super) valid_until: Option<Instant>,
+    /// How long a renewal is good for.
+    pub(super) validity: Duration,
 }
 
 impl State {
     fn leads(&self) -> bool {
         self.valid_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether there is time for something that takes this long. Half of what a renewal gives is enough for anything:
+    /// more is never left for long, and renewals go on meanwhile.
+    fn has_time_for(&self, most: Duration) -> bool {
+        let enough = most.min(self.validity / 2);
+        self.valid_until.is_some_and(|until| Instant::now() + enough < until)
     }
 }
 
@@ -84,23 +95,34 @@ impl Leadership {
         }
     }
 
-    /// Does `work` while this process leads: `None`, and the work is dropped where it stands, once leadership
-    /// has ended; `None` at once if there is none.
+    /// Does `work`, which takes `most` at most, while this process leads: `None`, and the work is dropped where it
+    /// stands, once leadership has ended; `None` at once if there is none.
     ///
-    /// Renewals extend the time, so a call to the PKI may take longer than a lease.
-    pub async fn while_leading<F: Future>(&self, work: F) -> Option<F::Output> {
+    /// It is begun only with time left for it; if the last renewal is too long ago, after the next one. Renewals extend the
+    /// time, so a call to the PKI may take longer than a lease.
+    pub async fn while_leading<F: Future>(&self, most: Duration, work: F) -> Option<F::Output> {
         tokio::select! {
             biased;
             () = self.lost() => None,
-            done = work => Some(done),
+            done = async {
+                self.with_time_for(most).await;
+                work.await
+            } => Some(done),
+        }
+    }
+
+    async fn with_time_for(&self, most: Duration) {
+        if let View::Elected(state) = &self.0
+            && state.clone().wait_for(|state| state.has_time_for(most)).await.is_err()
+        {
+            // The elector is gone: what is left is no time to begin anything.
+            future::pending::<()>().await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::{advance, timeout};
 
     use super::*;
@@ -113,7 +135,7 @@ mod tests {
     }
 
     fn leading(term: u64, seconds: u32) -> State {
-        State { term, valid_until: Some(Instant::now() + SECOND * seconds) }
+        State { term, valid_until: Some(Instant::now() + SECOND * seconds), validity: SECOND * 10 }
     }
 
     #[tokio::test(start_paused = true)]
@@ -122,7 +144,7 @@ mod tests {
         leadership.acquired().await;
         assert!(leadership.is_leader());
         assert!(timeout(SECOND * 3600, leadership.lost()).await.is_err());
-        assert_eq!(leadership.while_leading(async { 7 }).await, Some(7));
+        assert_eq!(leadership.while_leading(SECOND, async { 7 }).await, Some(7));
     }
 
     #[tokio::test(start_paused = true)]
@@ -145,14 +167,35 @@ mod tests {
         sender.send_replace(leading(1, 10));
         let work = tokio::spawn({
             let leadership = leadership.clone();
-            async move { leadership.while_leading(tokio::time::sleep(SECOND * 15)).await }
+            async move { leadership.while_leading(SECOND, tokio::time::sleep(SECOND * 15)).await }
         });
         tokio::time::sleep(SECOND * 8).await;
         sender.send_replace(leading(1, 10));
         assert_eq!(work.await.unwrap(), Some(()));
 
-        assert_eq!(leadership.while_leading(tokio::time::sleep(SECOND * 30)).await, None);
-        assert_eq!(leadership.while_leading(async { 7 }).await, None);
+        assert_eq!(leadership.while_leading(SECOND, tokio::time::sleep(SECOND * 30)).await, None);
+        assert_eq!(leadership.while_leading(SECOND, async { 7 }).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_begins_with_time_left_for_it_or_after_the_next_renewal() {
+        let (sender, leadership) = elected();
+        sender.send_replace(leading(1, 10));
+        advance(SECOND * 7).await;
+        let begun = Instant::now();
+        assert_eq!(leadership.while_leading(SECOND * 2, async { 1 }).await, Some(1));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        let long = tokio::spawn({
+            let leadership = leadership.clone();
+            async move { leadership.while_leading(SECOND * 60, async { Instant::now() }).await }
+        });
+        tokio::time::sleep(SECOND * 2).await;
+        sender.send_replace(leading(1, 10));
+        assert_eq!(long.await.unwrap(), Some(begun + SECOND * 2));
+
+        // No renewal comes: it is never begun.
+        advance(SECOND * 9).await;
+        assert_eq!(leadership.while_leading(SECOND * 2, async { 1 }).await, None);
     }
 
     #[tokio::test(start_paused = true)]
@@ -160,9 +203,11 @@ mod tests {
         let (sender, leadership) = elected();
         sender.send_replace(leading(1, 10));
         let work =
-            tokio::spawn(async move { leadership.while_leading(tokio::time::sleep(SECOND * 5)).await });
+            tokio::spawn(
+                async move { leadership.while_leading(SECOND, tokio::time::sleep(SECOND * 5)).await },
+            );
         tokio::task::yield_now().await;
-        sender.send_replace(State { term: 1, valid_until: None });
+        sender.send_replace(State { term: 1, ..State::default() });
         sender.send_replace(leading(2, 10));
         assert_eq!(work.await.unwrap(), None);
     }

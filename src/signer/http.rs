@@ -102,6 +102,12 @@ impl HttpClient {
         Self { way: Way::InProcess(transport), headers: usual_headers(), timeout }
     }
 
+    /// The bound on each call.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Sends a request and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Reply, HttpError> {
         let at = error::Place { operation: call.operation, url: call.url.clone(), timeout: self.timeout };

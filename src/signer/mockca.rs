@@ -3,6 +3,8 @@
 //! It issues what was asked: the request's raw subject and names, the usages, CA certificates, any duration.
 //! Only the CA's own end cuts a certificate short.
 //!
+//! It takes an idempotency key: the serial number follows from it.
+//!
 //! `pendingFor` plays a PKI with manual approval. The handle says when the answer is due and for which request,
 //! so nothing needs to be remembered.
 
@@ -17,7 +19,10 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use x509::Csr;
 
-use super::{Answer, Handle, Health, Order, Outcome, Signer, Unhealthy, UnhealthyReason};
+use super::{
+    Answer, Handle, Health, IdempotencyKey, Offers, Order, Origin, Outcome, Signer, Unhealthy,
+    UnhealthyReason,
+};
 use crate::clock::SharedClock;
 
 /// Ten years: no test outlives it.
@@ -114,17 +119,14 @@ impl MockCa {
             let message = format!("the mock CA expired at {}: give the issuer a new one", self.end);
             return Outcome::IssuerAtFault { message };
         }
-        let profile = match self.profile(order, now) {
-            Ok(profile) => profile,
-            Err(error) => return failed(&error),
-        };
+        let profile = self.profile(order, now);
         // An RSA signature takes a millisecond or more, all others a tenth of one.
         let issued = if self.is_rsa() {
             let (authority, csr) = (Arc::clone(&self.authority), order.csr.clone());
             let issuing = tokio::task::spawn_blocking(move || issue(&authority, &csr, &profile));
             let Ok(issued) = issuing.await else {
                 let message = "the mock CA was interrupted".to_owned();
-                return Outcome::Retryable { message, retry_after: None };
+                return Outcome::Retryable { message, retry_after: None, may_have_issued: false };
             };
             issued
         } else {
@@ -135,13 +137,13 @@ impl MockCa {
 
     /// Valid from now and not a moment before, as cert-manager's own CA issuer does: a certificate is renewed
     /// at two thirds of its real lifetime, which backdating would stretch beyond what was asked.
-    fn profile(&self, order: &Order, now: Timestamp) -> Result<LeafProfile, CaError> {
+    fn profile(&self, order: &Order, now: Timestamp) -> LeafProfile {
         let asked = SignedDuration::try_from(order.duration).unwrap_or(SignedDuration::MAX);
         let not_after = now.checked_add(asked).map_or(self.end, |end| end.min(self.end));
         // A CA below this one may have one CA less below it.
         let path_len = self.authority.chain().first().and_then(x509::Certificate::path_len);
-        Ok(LeafProfile {
-            serial: Serial::random()?,
+        LeafProfile {
+            serial: serial(&order.idempotency_key()),
             not_before: now,
             not_after,
             is_ca: order.is_ca,
@@ -153,7 +155,7 @@ impl MockCa {
             ocsp: Vec::new(),
             ca_issuers: Vec::new(),
             basic_constraints_on_leaf: true,
-        })
+        }
     }
 
     fn is_rsa(&self) -> bool {
@@ -169,17 +171,25 @@ impl MockCa {
     }
 }
 
+/// The serial number is the key's, so that an order that is submitted twice is one certificate: nothing that this CA
+/// issues for it can be told apart by its number, and nothing is left over. 126 bits of a SHA-256 never meet twice.
+fn serial(key: &IdempotencyKey) -> Serial {
+    let mut bytes: [u8; 16] = key.as_bytes().first_chunk().copied().unwrap_or_default();
+    bytes[0] |= 0x40;
+    Serial::from_bytes(bytes)
+}
+
 /// The order's request was verified before.
 fn issue(authority: &Authority, csr: &Csr, profile: &LeafProfile) -> Result<Answer, CaError> {
     let leaf = authority.issue_for(&Requested::from(csr), profile, Vec::new())?;
     let certificates = std::iter::once(leaf).chain(authority.chain().iter().cloned()).collect();
-    Ok(Answer { certificates, authorities: Vec::new() })
+    Ok(Answer { certificates, authorities: Vec::new(), origin: Origin::Issued })
 }
 
 fn failed(error: &CaError) -> Outcome {
     let message = format!("the mock CA cannot issue this: {error}");
     match error {
-        CaError::Crypto(_) => Outcome::Retryable { message, retry_after: None },
+        CaError::Crypto(_) => Outcome::Retryable { message, retry_after: None, may_have_issued: false },
         _ => Outcome::Permanent { message },
     }
 }
@@ -206,6 +216,10 @@ impl Signer for MockCa {
                 None => self.submit(order).await,
             }
         })
+    }
+
+    fn offers(&self) -> Offers {
+        Offers::IdempotencyKey
     }
 
     fn check(&self) -> BoxFuture<'_, Health> {

@@ -5,14 +5,17 @@ pub mod mockca;
 pub mod outcome;
 pub mod registry;
 pub mod secret;
+pub mod submission;
 pub mod vault;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use x509::{Csr, Usages};
+use jiff::Timestamp;
+use x509::{Certificate, Csr, Usages};
 
-pub use outcome::{Answer, Handle, Health, Outcome, Unhealthy, UnhealthyReason};
+pub use outcome::{Answer, Handle, Health, Origin, Outcome, Unhealthy, UnhealthyReason};
+pub use submission::{IdempotencyKey, Lookup, Offers, Revocation};
 
 /// A PKI, as the controller sees it.
 ///
@@ -27,6 +30,24 @@ pub trait Signer: Send + Sync {
 
     /// Checks the configuration, the credentials and the PKI's health, issuing nothing.
     fn check(&self) -> BoxFuture<'_, Health>;
+
+    /// What the PKI offers against a second certificate for one request.
+    fn offers(&self) -> Offers;
+
+    /// Looks for what the PKI issued for this order, no longer ago than `since` by the certificate's own notBefore. Only
+    /// called where [`Offers::Lookup`] says that it can.
+    fn look_up<'a>(&'a self, order: &'a Order, since: Timestamp) -> BoxFuture<'a, Lookup> {
+        let _ = (order, since);
+        let message = "the PKI cannot be asked what it issued".to_owned();
+        Box::pin(std::future::ready(Lookup::GaveUp { message }))
+    }
+
+    /// Revokes a certificate that this PKI issued.
+    fn revoke<'a>(&'a self, certificate: &'a Certificate) -> BoxFuture<'a, Revocation> {
+        let _ = certificate;
+        let message = "the PKI revokes nothing".to_owned();
+        Box::pin(std::future::ready(Revocation::Refused { message }))
+    }
 }
 
 /// What the PKI is asked for: a `CertificateRequest` that was found fit to be signed.

@@ -35,6 +35,9 @@ pub enum Outcome {
         message: String,
         /// How long the PKI asked us to wait (`Retry-After`).
         retry_after: Option<Duration>,
+        /// Whether the PKI may have done what it was asked all the same: the order was sent, and no answer of its own
+        /// came. Submitting it again may be a second certificate.
+        may_have_issued: bool,
     },
 }
 
@@ -47,8 +50,8 @@ impl Outcome {
             Self::Pending { handle, message } => Self::Pending { handle, message: reword(&message) },
             Self::Permanent { message } => Self::Permanent { message: reword(&message) },
             Self::IssuerAtFault { message } => Self::IssuerAtFault { message: reword(&message) },
-            Self::Retryable { message, retry_after } => {
-                Self::Retryable { message: reword(&message), retry_after }
+            Self::Retryable { message, retry_after, may_have_issued } => {
+                Self::Retryable { message: reword(&message), retry_after, may_have_issued }
             }
         }
     }
@@ -73,6 +76,18 @@ pub struct Answer {
     pub certificates: Vec<Certificate>,
     /// Certificates that the PKI named as its CA; only used to complete the chain.
     pub authorities: Vec<Certificate>,
+    /// How we came by it.
+    pub origin: Origin,
+}
+
+/// How we came by an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By our submission: nobody else has it.
+    Issued,
+    /// By looking for what an earlier submission came to. It has the order's key; whether another request with that key
+    /// has it too, nobody can tell.
+    Found,
 }
 
 /// What a PKI that answered "pending" wants to be asked with. Kept on the `CertificateRequest`, so that any

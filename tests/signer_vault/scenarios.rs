@@ -1,5 +1,7 @@
 //! What the signer does with a server that speaks Vault's API.
 
+mod lookup;
+
 use std::time::Duration;
 
 use ca::{AttributeType, Extra, GeneralName, KeyAlgorithm, SigningKey, distinguished_name, general_names};
@@ -24,6 +26,7 @@ pub(crate) async fn all(server: &Server) {
     update_on_the_signing_path_is_enough(server).await;
     an_app_role_logs_in_and_again(server).await;
     a_wrong_secret_id_is_refused(server).await;
+    lookup::all(server).await;
     a_sealed_server_may_be_unsealed(server).await;
 }
 
@@ -49,6 +52,7 @@ pub(crate) async fn prepare(server: &Server) {
     server.write("team/roles/strict", strict).await;
     let policy = r#"path "team/sign/open" { capabilities = ["update"] }"#;
     server.write("sys/policies/acl/signer", json!({"policy": policy})).await;
+    lookup::prepare(server).await;
 }
 
 fn csr(algorithm: KeyAlgorithm, common_name: &str, names: &[GeneralName]) -> Csr {

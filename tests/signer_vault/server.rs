@@ -103,10 +103,22 @@ impl Server {
         namespace: Option<&str>,
         credential: &str,
     ) -> Arc<dyn Signer> {
-        let mut vault = json!({"url": self.url.to_string(), "path": path, "auth": auth});
+        let mut more = json!({});
         if let Some(namespace) = namespace {
-            vault["namespace"] = namespace.into();
+            more["namespace"] = namespace.into();
         }
+        self.build(path, auth, &more, credential)
+    }
+
+    /// An issuer's signer that looks for what was issued before, among so many certificates.
+    pub(crate) fn looking(&self, path: &str, token: &str, most: u32) -> Arc<dyn Signer> {
+        let lookup = json!({"lookup": {"maxCertificates": most}});
+        self.build(path, &json!({"method": "token"}), &lookup, token)
+    }
+
+    fn build(&self, path: &str, auth: &Value, more: &Value, credential: &str) -> Arc<dyn Signer> {
+        let mut vault = json!({"url": self.url.to_string(), "path": path, "auth": auth});
+        vault.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let document = json!({"type": "vault", "vault": vault}).to_string();
         let config = external_issuer::config::parse(&document).unwrap();
         let credential = SecretText::from_bytes(credential.as_bytes()).unwrap();

@@ -81,8 +81,8 @@ impl Authority {
     pub fn subordinate(&self, key: SigningKey, profile: &CaProfile) -> Result<Self, CaError> {
         self.may_sign_cas()?;
         let subject = common_name(&profile.common_name)?;
-        let issuer = self.certificate().map_or(EMPTY_NAME, Certificate::subject_der);
-        let certificate = ca_certificate(&self.key, issuer, &self.key_id, &subject, key.spki_der(), profile)?;
+        let certificate =
+            ca_certificate(&self.key, self.name_der(), &self.key_id, &subject, key.spki_der(), profile)?;
         let chain = std::iter::once(certificate).chain(self.chain.iter().cloned()).collect();
         Self::new(chain, key)
     }
@@ -164,8 +164,7 @@ impl Authority {
         if leaf.is_ca {
             self.may_sign_cas()?;
         }
-        let issuer = self.certificate().map_or(EMPTY_NAME, Certificate::subject_der);
-        certificate(&self.key, issuer, &self.key_id, requested, leaf, extra)
+        certificate(&self.key, self.name_der(), &self.key_id, requested, leaf, extra)
     }
 
     fn new(chain: Vec<Certificate>, key: SigningKey) -> Result<Self, CaError> {
@@ -176,6 +175,28 @@ impl Authority {
 
     fn certificate(&self) -> Option<&Certificate> {
         self.chain.first()
+    }
+
+    /// The Name that stands as issuer in all it signs.
+    pub(crate) fn name_der(&self) -> &[u8] {
+        self.certificate().map_or(EMPTY_NAME, Certificate::subject_der)
+    }
+
+    /// What the authority key identifiers in all it signs say.
+    pub(crate) fn key_id(&self) -> &[u8] {
+        &self.key_id
+    }
+
+    /// RFC 5280 4.2.1.3: a key usage extension without cRLSign forbids it.
+    pub(crate) fn may_sign_crls(&self) -> Result<(), CaError> {
+        let forbids = |certificate: &&Certificate| {
+            let usages = certificate.usages();
+            usages.restricts_key_usage() && !usages.has(KeyUsage::CrlSign)
+        };
+        match self.certificate().filter(forbids) {
+            Some(own) => Err(CaError::MayNotSignCrls { subject: own.subject().to_string() }),
+            None => Ok(()),
+        }
     }
 
     fn may_sign_cas(&self) -> Result<(), CaError> {

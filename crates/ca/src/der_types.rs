@@ -34,7 +34,7 @@ pub(crate) struct Validity {
     pub(crate) not_after: Time,
 }
 
-/// A certificate, a request or a CRL: what is signed, how, and the signature.
+/// A certificate, a request, a CRL or an OCSP response: what is signed, how, and the signature.
 #[derive(Sequence)]
 pub(crate) struct Signed<'a> {
     pub(crate) tbs: AnyRef<'a>,
@@ -51,16 +51,25 @@ pub(crate) struct RequestInfo<'a> {
     pub(crate) attributes: SetOfVec<Any>,
 }
 
-/// The time as RFC 5280 4.1.2.5 wants it: `UTCTime` through 2049, then `GeneralizedTime`.
+/// The time as RFC 5280 4.1.2.5 and 5.1.2.4 want it: `UTCTime` through 2049, then `GeneralizedTime`.
 pub(crate) fn time(at: Timestamp) -> Result<Time, CaError> {
-    let seconds = u64::try_from(at.as_second()).map_err(|_| CaError::Time(at))?;
-    let date = DateTime::from_unix_duration(std::time::Duration::from_secs(seconds))
-        .map_err(|_| CaError::Time(at))?;
+    let date = date_time(at)?;
     if date.year() < 2050 {
         Ok(Time::UtcTime(UtcTime::from_date_time(date)?))
     } else {
         Ok(Time::GeneralTime(GeneralizedTime::from_date_time(date)))
     }
+}
+
+/// The time as RFC 6960 4.2.2.1 wants it.
+pub(crate) fn generalized_time(at: Timestamp) -> Result<GeneralizedTime, CaError> {
+    Ok(GeneralizedTime::from_date_time(date_time(at)?))
+}
+
+/// Whole seconds; what is below them is cut off.
+fn date_time(at: Timestamp) -> Result<DateTime, CaError> {
+    let seconds = u64::try_from(at.as_second()).map_err(|_| CaError::Time(at))?;
+    DateTime::from_unix_duration(std::time::Duration::from_secs(seconds)).map_err(|_| CaError::Time(at))
 }
 
 /// Puts a signature under what was signed.

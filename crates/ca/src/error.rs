@@ -1,6 +1,7 @@
 //! Why nothing was issued.
 
-/// What stood in the way of a key, an authority or a certificate. No variant quotes key material.
+/// What stood in the way of a key, an authority, a certificate, a CRL or an OCSP response. No variant quotes key
+/// material.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaError {
@@ -37,6 +38,12 @@ pub enum CaError {
         /// The subject of the certificate.
         subject: String,
     },
+    /// The authority's key usages leave out signing CRLs.
+    #[error("the certificate of {subject} may not sign CRLs (key usage cRLSign is missing)")]
+    MayNotSignCrls {
+        /// The subject of the certificate.
+        subject: String,
+    },
     /// A certificate beside the CA's chain.
     #[error("the certificate of {subject} is no part of the CA's chain")]
     UnrelatedCertificate {
@@ -47,7 +54,7 @@ pub enum CaError {
     #[error("path length 0: this CA may sign certificates for end entities only")]
     PathLength,
     /// A time X.509 cannot express: before 1970 or after 9999.
-    #[error("{0} is outside of what a certificate can say (years 1970 to 9999)")]
+    #[error("{0} is outside of what X.509 can say (years 1970 to 9999)")]
     Time(jiff::Timestamp),
     /// A name that is not allowed in its place, such as a non-ASCII DNS name.
     #[error("{value:?} cannot be a {what}")]
@@ -57,8 +64,8 @@ pub enum CaError {
         /// The offending text.
         value: String,
     },
-    /// A part of the certificate cannot be encoded.
-    #[error("encoding the certificate: {0}")]
+    /// A part of what was to be signed cannot be encoded.
+    #[error("encoding DER: {0}")]
     Encode(#[from] der::Error),
     /// The certificate that was made cannot be read back: an extension or a name in it is malformed.
     #[error("the certificate made from this request is malformed: {0}")]

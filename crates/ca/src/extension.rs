@@ -1,9 +1,9 @@
-//! The extensions of a certificate.
+//! The extensions of what is signed: certificates, CRLs and OCSP responses.
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use aws_lc_rs::digest::{Algorithm, Digest, SHA1_FOR_LEGACY_USE_ONLY, digest};
 use der::{
     Any, AnyRef, Encode, Tag,
-    asn1::{Ia5String, ObjectIdentifier, OctetString},
+    asn1::{Ia5String, ObjectIdentifier, OctetString, OctetStringRef},
     flagset::FlagSet,
 };
 use x509::usage::KeyUsage;
@@ -17,7 +17,7 @@ use x509_cert::ext::{
     },
 };
 
-use crate::{CaError, LeafProfile};
+use crate::{CaError, CrlReason, LeafProfile};
 
 pub(crate) const KEY_USAGE: &str = "2.5.29.15";
 pub(crate) const SUBJECT_ALT_NAME: &str = "2.5.29.17";
@@ -26,6 +26,10 @@ const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 const SUBJECT_KEY_ID: &str = "2.5.29.14";
 const AUTHORITY_KEY_ID: &str = "2.5.29.35";
 const CRL_DISTRIBUTION_POINTS: &str = "2.5.29.31";
+const CRL_NUMBER: &str = "2.5.29.20";
+const CRL_REASON: &str = "2.5.29.21";
+const DELTA_CRL_INDICATOR: &str = "2.5.29.27";
+pub(crate) const OCSP_NONCE: &str = "1.3.6.1.5.5.7.48.1.2";
 const AUTHORITY_INFO_ACCESS: &str = "1.3.6.1.5.5.7.1.1";
 const OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
 const CA_ISSUERS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.2");
@@ -77,7 +81,7 @@ impl Extensions {
         if leaf.is_ca || leaf.basic_constraints_on_leaf {
             extensions.basic_constraints(leaf.is_ca, leaf.path_len.filter(|_| leaf.is_ca))?;
         }
-        extensions.key_ids(spki, Some(authority_key_id))?;
+        extensions.key_ids(spki, authority_key_id)?;
         extensions.authority_info_access(&leaf.ocsp, &leaf.ca_issuers)?;
         if let Some(sans) = sans {
             extensions.raw(SUBJECT_ALT_NAME, sans_critical, sans.to_vec())?;
@@ -92,7 +96,32 @@ impl Extensions {
         extensions
             .key_usage(&x509::Usages::unrestricted().with(KeyUsage::CertSign).with(KeyUsage::CrlSign))?;
         extensions.basic_constraints(true, path_len)?;
-        extensions.key_ids(spki, Some(authority_key_id))?;
+        extensions.key_ids(spki, authority_key_id)?;
+        Ok(extensions)
+    }
+
+    /// All that a CRL carries (RFC 5280 5.2); with a base it is a delta CRL.
+    pub(crate) fn of_crl(authority_key_id: &[u8], number: u64, base: Option<u64>) -> Result<Self, CaError> {
+        let mut extensions = Self::default();
+        extensions.authority_key_id(authority_key_id)?;
+        extensions.add(CRL_NUMBER, false, &number)?;
+        if let Some(base) = base {
+            extensions.add(DELTA_CRL_INDICATOR, true, &base)?;
+        }
+        Ok(extensions)
+    }
+
+    /// What an entry of a CRL carries (RFC 5280 5.3.1).
+    pub(crate) fn of_crl_entry(reason: CrlReason) -> Result<Self, CaError> {
+        let mut extensions = Self::default();
+        extensions.add(CRL_REASON, false, &reason)?;
+        Ok(extensions)
+    }
+
+    /// What an OCSP response carries that repeats a request's nonce (RFC 9654 2.1).
+    pub(crate) fn of_ocsp_response(nonce: &[u8]) -> Result<Self, CaError> {
+        let mut extensions = Self::default();
+        extensions.add(OCSP_NONCE, false, &OctetStringRef::new(nonce)?)?;
         Ok(extensions)
     }
 
@@ -124,14 +153,15 @@ impl Extensions {
         self.add(BASIC_CONSTRAINTS, true, &BasicConstraints { ca, path_len_constraint })
     }
 
-    fn key_ids(&mut self, spki: &[u8], authority: Option<&[u8]>) -> Result<(), CaError> {
+    fn key_ids(&mut self, spki: &[u8], authority: &[u8]) -> Result<(), CaError> {
         self.add(SUBJECT_KEY_ID, false, &OctetString::new(key_id(spki)?)?)?;
-        if let Some(authority) = authority {
-            let key_identifier = Some(OctetString::new(authority)?);
-            let id = AuthorityKeyIdentifier { key_identifier, ..AuthorityKeyIdentifier::default() };
-            self.add(AUTHORITY_KEY_ID, false, &id)?;
-        }
-        Ok(())
+        self.authority_key_id(authority)
+    }
+
+    fn authority_key_id(&mut self, id: &[u8]) -> Result<(), CaError> {
+        let key_identifier = Some(OctetString::new(id)?);
+        let id = AuthorityKeyIdentifier { key_identifier, ..AuthorityKeyIdentifier::default() };
+        self.add(AUTHORITY_KEY_ID, false, &id)
     }
 
     fn authority_info_access(&mut self, ocsp: &[String], ca_issuers: &[String]) -> Result<(), CaError> {
@@ -173,8 +203,13 @@ impl Extensions {
 /// The key identifier: SHA-1 of the public key's bits (RFC 5280 4.2.1.2, method 1). It is a label, nothing is
 /// protected by it, and it is what every other product computes.
 pub(crate) fn key_id(spki: &[u8]) -> Result<Vec<u8>, CaError> {
+    Ok(public_key_digest(&SHA1_FOR_LEGACY_USE_ONLY, spki)?.as_ref().to_vec())
+}
+
+/// The digest of the public key's bits, without the tag, length and unused bits of their BIT STRING.
+pub(crate) fn public_key_digest(algorithm: &'static Algorithm, spki: &[u8]) -> Result<Digest, CaError> {
     let spki: spki::SubjectPublicKeyInfoRef<'_> = der::Decode::from_der(spki)?;
-    Ok(digest(&SHA1_FOR_LEGACY_USE_ONLY, spki.subject_public_key.raw_bytes()).as_ref().to_vec())
+    Ok(digest(algorithm, spki.subject_public_key.raw_bytes()))
 }
 
 fn uri(url: &str) -> Result<GeneralName, CaError> {

@@ -1,15 +1,16 @@
-//! The runner against a small API server, under paused time: hours pass as fast as there is nothing to do.
+//! The runner on a simulated API server, under paused time: hours pass as fast as there is nothing to do.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there fails the test")]
 
-mod fake;
+mod cluster;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ca::{Authority, CaProfile, KeyAlgorithm, LeafProfile, Sans, Serial, SigningKey, Subject};
-use fake::{Crash, Fake};
+use cluster::{Crash, NAMESPACE, START, World};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 use sim_cert_manager::{
     api::{CertificateRequest, CertificateRequestStatus, Condition, ConditionStatus, set_condition},
@@ -32,21 +33,24 @@ impl Issuer {
         let key = SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
         let profile = CaProfile {
             common_name: "Test CA".to_owned(),
-            not_before: fake::START,
-            not_after: fake::START + SignedDuration::from_hours(24 * 3650),
+            not_before: START,
+            not_after: START + SignedDuration::from_hours(24 * 3650),
             serial: Serial::random().unwrap(),
             path_len: None,
         };
         Self { authority: Authority::self_signed(key, &profile).unwrap(), says_no: false }
     }
 
-    fn answer_all(&self, fake: &Fake) {
-        for object in fake.all("certificaterequests") {
-            let request: CertificateRequest = serde_json::from_value(object.clone()).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the test plays the issuer")]
+    async fn answer_all(&self, world: &World) {
+        let requests: Api<CertificateRequest> = Api::namespaced(world.admin(), NAMESPACE);
+        for object in world.all("certificaterequests") {
+            let mut request: CertificateRequest = serde_json::from_value(object).unwrap();
             if request.condition(APPROVED).is_some() && request.condition(READY).is_none() {
-                let mut object = object;
-                object["status"] = serde_json::to_value(self.answer(&request, fake.now())).unwrap();
-                fake.put("certificaterequests", object);
+                request.status = Some(self.answer(&request, world.now()));
+                let name = request.metadata.name.clone().unwrap();
+                // What has changed meanwhile is answered when it is seen again.
+                let _ = requests.replace_status(&name, &PostParams::default(), &request).await;
             }
         }
     }
@@ -88,7 +92,7 @@ fn certificate(name: &str, policy: &str, duration: &str) -> Value {
     json!({
         "apiVersion": "cert-manager.io/v1",
         "kind": "Certificate",
-        "metadata": {"name": name, "namespace": "shop", "generation": 1},
+        "metadata": {"name": name},
         "spec": {
             "secretName": format!("{name}-tls"),
             "dnsNames": [format!("{name}.example.com")],
@@ -99,23 +103,24 @@ fn certificate(name: &str, policy: &str, duration: &str) -> Value {
     })
 }
 
-async fn cert_manager(fake: &Fake, steps_at_once: usize) {
-    let time = fake.clone();
+async fn cert_manager(world: &World, steps_at_once: usize) {
+    let time = world.clone();
     let clock: Arc<dyn Clock> = Arc::new(move || time.now());
     let options = Options { events: false, keys: Arc::new(Seeded(7)), steps_at_once, ..Options::default() };
-    match run(fake.client(), clock, options).await {}
+    match run(world.client(), clock, options).await {}
 }
 
 /// Runs the issuer, and looks at every Secret after every change.
-async fn world(fake: &Fake, issuer: &Issuer) {
+async fn watched(world: &World, issuer: &Issuer) {
+    let mut changes = world.changes();
     loop {
-        issuer.answer_all(fake);
-        for secret in fake.all("secrets") {
+        issuer.answer_all(world).await;
+        for secret in world.all("secrets") {
             if secret["type"] == "kubernetes.io/tls" {
-                is_good(&serde_json::from_value(secret).unwrap(), fake.now());
+                is_good(&serde_json::from_value(secret).unwrap(), world.now());
             }
         }
-        fake.changed().await;
+        changes.changed().await.unwrap();
     }
 }
 
@@ -126,63 +131,62 @@ fn is_good(secret: &Secret, now: Timestamp) {
     assert!(issued.not_before() <= now && now < issued.not_after());
 }
 
-fn status(fake: &Fake, name: &str) -> Value {
-    fake.one("certificates", name).unwrap()["status"].clone()
+fn status(world: &World, name: &str) -> Value {
+    world.one("certificates", name).unwrap()["status"].clone()
 }
 
 #[tokio::test(start_paused = true)]
 async fn certificates_are_renewed_at_two_thirds_each_time() {
-    let (fake, issuer) = (Fake::new(), Issuer::new());
+    let (world, issuer) = (World::new().await, Issuer::new());
     for number in 0..10 {
-        fake.put("certificates", certificate(&format!("c{number}"), "Always", "2160h"));
+        world.certificate(certificate(&format!("c{number}"), "Always", "216h")).await;
     }
-    let months = tokio::time::sleep(Duration::from_hours(24 * 130));
     tokio::select! {
-        () = cert_manager(&fake, 4) => {}
-        () = world(&fake, &issuer) => {}
-        () = months => {}
+        () = cert_manager(&world, 4) => {}
+        () = watched(&world, &issuer) => {}
+        () = tokio::time::sleep(Duration::from_hours(24 * 13)) => {}
     }
     for number in 0..10 {
-        let status = status(&fake, &format!("c{number}"));
-        // At day 0, 60 and 120.
+        let status = status(&world, &format!("c{number}"));
+        // At day 0, 6 and 12.
         assert_eq!(status["revision"], 3, "{status}");
         assert_eq!(status["conditions"].as_array().unwrap().len(), 1, "{status}");
         assert_eq!(status["conditions"][0]["status"], "True", "{status}");
     }
-    assert_eq!(fake.all("certificaterequests").len(), 10);
-    assert_eq!(fake.all("secrets").len(), 10);
+    assert_eq!(world.all("certificaterequests").len(), 10);
+    assert_eq!(world.all("secrets").len(), 10);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_order_of_writes_is_that_of_the_flow() {
-    let (fake, issuer) = (Fake::new(), Issuer::new());
-    fake.put("certificates", certificate("web", "Always", "2160h"));
+    let (world, issuer) = (World::new().await, Issuer::new());
+    world.certificate(certificate("web", "Always", "2160h")).await;
     tokio::select! {
-        () = cert_manager(&fake, 1) => {}
-        () = world(&fake, &issuer) => {}
+        () = cert_manager(&world, 1) => {}
+        () = watched(&world, &issuer) => {}
         () = tokio::time::sleep(Duration::from_hours(1)) => {}
     }
     assert_eq!(
-        fake.writes(),
+        world.writes(),
         [
-            "PUT certificates/status",        // Ready=False, Issuing=True
-            "POST secrets",                   // the next private key
-            "PUT certificates/status",        // its name
-            "POST certificaterequests",       // the request
-            "PUT certificaterequests/status", // the approval
-            "PATCH secrets",                  // key and certificate
-            "PUT certificates/status",        // the revision, no longer issuing
-            "DELETE secrets",                 // the next private key
-            "PUT certificates/status",        // its name; Ready=True
+            "update certificates/status",        // Ready=False, Issuing=True
+            "create secrets",                    // the next private key
+            "update certificates/status",        // its name
+            "create certificaterequests",        // the request
+            "update certificaterequests/status", // the approval
+            "patch secrets",                     // key and certificate
+            "update certificates/status",        // the revision, no longer issuing
+            "delete secrets",                    // the next private key
+            "update certificates/status",        // its name; Ready=True
         ]
     );
 }
 
 /// What is left, but for what depends on when it was made.
-fn end(fake: &Fake) -> BTreeMap<String, Value> {
+fn end(world: &World) -> BTreeMap<String, Value> {
     let mut end = BTreeMap::new();
     for plural in ["certificates", "certificaterequests", "secrets"] {
-        for object in fake.all(plural) {
+        for object in world.all(plural) {
             let name = format!("{plural} {}", object["metadata"]["name"].as_str().unwrap());
             let annotations = object["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
             let mut annotations: BTreeMap<_, _> = annotations.into_iter().collect();
@@ -201,24 +205,25 @@ fn end(fake: &Fake) -> BTreeMap<String, Value> {
 
 /// First issue, and then renewal.
 async fn two_revisions(policy: &str, crash: Option<Crash>) -> (BTreeMap<String, Value>, usize) {
-    let (fake, issuer) = (Fake::new(), Issuer::new());
-    fake.put("certificates", certificate("web", policy, "3h"));
-    fake.crash(crash);
+    let (world, issuer) = (World::new().await, Issuer::new());
+    world.certificate(certificate("web", policy, "3h")).await;
     let life = async {
-        if crash.is_some() {
+        if let Some(crash) = crash {
+            let (_struck, mut died) = world.crash(crash);
             tokio::select! {
-                () = cert_manager(&fake, 4) => {}
-                () = fake.crashed() => {}
+                biased;
+                _ = died.wait_for(|died| *died) => {}
+                () = cert_manager(&world, 4) => {}
             }
         }
-        cert_manager(&fake, 4).await;
+        cert_manager(&world, 4).await;
     };
     tokio::select! {
         () = life => {}
-        () = world(&fake, &issuer) => {}
+        () = watched(&world, &issuer) => {}
         () = tokio::time::sleep(Duration::from_mins(150)) => {}
     }
-    (end(&fake), fake.writes().len())
+    (end(&world), world.writes().len())
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,50 +245,50 @@ async fn a_crash_at_any_write_ends_in_the_same_objects() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pki_that_always_says_no_is_asked_after_one_two_four_up_to_thirty_two_hours() {
-    let (fake, mut issuer) = (Fake::new(), Issuer::new());
+    let (world, mut issuer) = (World::new().await, Issuer::new());
     issuer.says_no = true;
-    fake.put("certificates", certificate("web", "Never", "2160h"));
+    world.certificate(certificate("web", "Never", "2160h")).await;
     let mut asked = Vec::new();
     let watch = async {
-        let mut last = String::new();
+        let (mut last, mut changes) = (String::new(), world.changes());
         loop {
-            if let Some(request) = fake.one("certificaterequests", "web-1")
+            if let Some(request) = world.one("certificaterequests", "web-1")
                 && request["metadata"]["uid"] != last.as_str()
             {
                 last = request["metadata"]["uid"].as_str().unwrap().to_owned();
-                asked.push(fake.now().duration_since(fake::START).as_hours());
+                asked.push(world.now().duration_since(START).as_hours());
             }
-            fake.changed().await;
+            changes.changed().await.unwrap();
         }
     };
     tokio::select! {
-        () = cert_manager(&fake, 4) => {}
-        () = world(&fake, &issuer) => {}
+        () = cert_manager(&world, 4) => {}
+        () = watched(&world, &issuer) => {}
         () = watch => {}
         () = tokio::time::sleep(Duration::from_hours(140)) => {}
     }
     assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 95, 127]);
-    assert_eq!(status(&fake, "web")["failedIssuanceAttempts"], 9);
+    assert_eq!(status(&world, "web")["failedIssuanceAttempts"], 9);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_approval_that_is_refused_is_tried_again_and_then_the_flow_goes_on() {
-    let (fake, issuer) = (Fake::new(), Issuer::new());
-    fake.refuse(Some(|_, what| what == "PUT certificaterequests/status"));
-    fake.put("certificates", certificate("web", "Always", "2160h"));
+    let (world, issuer) = (World::new().await, Issuer::new());
+    let refused = world.refuse("certificaterequests", "status");
+    world.certificate(certificate("web", "Always", "2160h")).await;
     let permit = async {
         tokio::time::sleep(Duration::from_secs(36)).await;
-        let tries = fake.writes().iter().filter(|what| *what == "PUT certificaterequests/status").count();
+        let tries = world.writes().iter().filter(|what| *what == "update certificaterequests/status").count();
         // After 0, 5, 15 and 35 seconds.
         assert_eq!(tries, 4);
-        fake.refuse(None);
+        drop(refused);
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = cert_manager(&fake, 4) => {}
-        () = world(&fake, &issuer) => {}
+        () = cert_manager(&world, 4) => {}
+        () = watched(&world, &issuer) => {}
         () = permit => {}
         () = tokio::time::sleep(Duration::from_secs(80)) => {}
     }
-    assert_eq!(status(&fake, "web")["revision"], 1);
+    assert_eq!(status(&world, "web")["revision"], 1);
 }

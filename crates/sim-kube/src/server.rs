@@ -19,8 +19,9 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::fault::{Effect, Peer};
 use crate::served::Ears;
@@ -53,11 +54,11 @@ impl Clock {
         let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
         self.base.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
+}
 
-    fn until(&self, time: Timestamp) -> Duration {
-        let wait = time.duration_since(self.now());
-        Duration::try_from(wait).unwrap_or_default().min(LONGEST_SLEEP)
-    }
+/// How long to sleep until `time`.
+fn until(now: Timestamp, time: Timestamp) -> Duration {
+    Duration::try_from(time.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP)
 }
 
 /// A cluster that clients in this process talk to; clones are handles to the same.
@@ -73,6 +74,9 @@ struct Shared {
     /// Wakes whoever waits, in the order in which they came to wait: a run can be repeated.
     changed: Arc<Notify>,
     ears: Ears,
+    /// Whose time the clock counts. Requests may be served in another runtime: one that reads sockets by the time of
+    /// the machine, while the cluster's own is turned by hand.
+    runtime: Handle,
 }
 
 impl Server {
@@ -88,6 +92,7 @@ impl Server {
                 clock,
                 changed: Arc::clone(&changed),
                 ears: Ears::default(),
+                runtime: Handle::current(),
             }),
         };
         tokio::spawn(keep_up(Arc::downgrade(&server.shared), Arc::clone(&changed)));
@@ -112,6 +117,12 @@ impl Server {
         self.shared.changed.notified().await;
     }
 
+    /// The time, whichever runtime asks: a [`Clock`] alone counts that of the runtime in which it is read.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
     /// Looks at the cluster or changes it behind the API's back, and wakes whoever waits for changes.
     pub fn with<T>(&self, act: impl FnOnce(&mut Cluster, Timestamp) -> T) -> T {
         self.shared.with(act)
@@ -124,7 +135,7 @@ impl Server {
         headers: &HeaderMap,
         certificate: Option<&Identity>,
     ) -> Result<Identity, Failure> {
-        self.shared.lock().authenticate(self.shared.clock.now(), headers, certificate)
+        self.shared.lock().authenticate(self.shared.now(), headers, certificate)
     }
 
     /// Answers a request that `identity` makes; an error is a connection that broke.
@@ -150,8 +161,18 @@ impl Shared {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> Timestamp {
+        let _entered = self.runtime.enter();
+        self.clock.now()
+    }
+
+    fn sleep(&self, wait: Duration) -> Sleep {
+        let _entered = self.runtime.enter();
+        tokio::time::sleep(wait)
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Cluster, Timestamp) -> T) -> T {
-        let now = self.clock.now();
+        let now = self.now();
         let mut cluster = self.lock();
         let before = (cluster.store().revision(), cluster.next_due(), cluster.open_watches());
         let result = act(&mut cluster, now);
@@ -164,6 +185,10 @@ impl Shared {
         result
     }
 
+    async fn pause(&self, wait: SignedDuration) {
+        self.sleep(Duration::try_from(wait).unwrap_or_default()).await;
+    }
+
     async fn serve(
         self: Arc<Self>,
         mut request: Request<Bytes>,
@@ -171,7 +196,7 @@ impl Shared {
         identity: &Identity,
     ) -> io::Result<Response<ResponseBody>> {
         request.extensions_mut().insert(peer.clone());
-        let effect = self.lock().verdict(self.clock.now(), &request, identity);
+        let effect = self.lock().verdict(self.now(), &request, identity);
         let tell = |code: Option<u16>| self.tell(&request, &peer, identity, &effect, code);
         match &effect {
             Effect::Fail(failure) => {
@@ -182,7 +207,7 @@ impl Shared {
                 tell(None);
                 return Err(broken());
             }
-            Effect::Delay(wait) => pause(*wait).await,
+            Effect::Delay(wait) => self.pause(*wait).await,
             Effect::Pass | Effect::DelayAnswer(_) | Effect::DropAnswer => {}
         }
         let answer = self.with(|cluster, now| cluster.handle(now, &request, identity));
@@ -191,7 +216,7 @@ impl Shared {
             Answer::Watch(head, _) => head.status().as_u16(),
         }));
         match effect {
-            Effect::DelayAnswer(wait) => pause(wait).await,
+            Effect::DelayAnswer(wait) => self.pause(wait).await,
             Effect::DropAnswer => {
                 if let Answer::Watch(_, id) = answer {
                     self.lock().close_watch(id);
@@ -223,7 +248,7 @@ impl Shared {
             return;
         }
         self.ears.tell(&Served {
-            at: self.clock.now(),
+            at: self.now(),
             peer: peer.clone(),
             user: user.clone(),
             method: request.method().clone(),
@@ -244,10 +269,6 @@ pub(crate) fn failed(failure: &Failure) -> Response<ResponseBody> {
 
 fn broken() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, "the connection broke")
-}
-
-async fn pause(wait: SignedDuration) {
-    tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
 }
 
 /// The body of a watch. The watch is closed when nobody reads it any more.
@@ -277,10 +298,10 @@ impl Lines {
             // What is written from here on wakes us, also if it is written before we sleep.
             let mut changed = pin!(self.shared.changed.notified());
             changed.as_mut().enable();
-            let clock = self.shared.clock;
+            let now = self.shared.now();
             let (step, deadline) = {
                 let mut cluster = self.shared.lock();
-                (cluster.poll_watch(self.id, clock.now()), cluster.watch_deadline(self.id))
+                (cluster.poll_watch(self.id, now), cluster.watch_deadline(self.id))
             };
             self.ended = step.ended;
             if !step.lines.is_empty() {
@@ -289,11 +310,11 @@ impl Lines {
             if self.ended {
                 return None;
             }
-            let wait = deadline.map_or(LONGEST_SLEEP, |deadline| clock.until(deadline));
+            let wait = deadline.map_or(LONGEST_SLEEP, |deadline| until(now, deadline));
             tokio::select! {
                 biased;
                 () = changed => {}
-                () = tokio::time::sleep(wait) => {}
+                () = self.shared.sleep(wait) => {}
             }
         }
         None
@@ -316,7 +337,7 @@ async fn keep_up(server: Weak<Shared>, changed: Arc<Notify>) {
             tokio::select! {
                 biased;
                 () = changed => {}
-                () = tokio::time::sleep(clock.until(due)) => {}
+                () = tokio::time::sleep(until(clock.now(), due)) => {}
             }
         } else {
             changed.await;

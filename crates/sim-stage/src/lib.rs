@@ -29,8 +29,8 @@ mod webhook;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use external_issuer::random::SystemChance;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use sim_kube::client::{Clock, Server};
@@ -38,11 +38,12 @@ use sim_kube::fault::Peer;
 use sim_kube::{Cluster, Identity};
 use tokio::task::JoinHandle;
 
-pub use self::controller::{Controller, Ended};
+pub use self::controller::{Apart, Controller, Ended};
 pub use self::manifests::{apply, create};
 pub use self::mutant::Broken;
 pub use self::pki::{Call, Pki};
 pub use self::template::TOKEN;
+pub use sim_cert_manager::backoff::Backoff;
 
 /// The namespace of cert-manager and of its ServiceAccount.
 pub const CERT_MANAGER: &str = "cert-manager";
@@ -55,7 +56,7 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(1);
 /// How a stage is set.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What uids, generated names and cert-manager's keys follow from.
+    /// What uids, generated names, cert-manager's keys, serial numbers and the controller's jitter follow from.
     pub seed: u64,
     /// What its clock shows at first.
     pub begins: Timestamp,
@@ -65,6 +66,7 @@ pub struct Options {
 pub struct Stage {
     server: Server,
     seed: u64,
+    reads_csr: Arc<AtomicBool>,
     /// The PKI.
     pub pki: Pki,
 }
@@ -81,9 +83,13 @@ impl Stage {
             options.begins,
         );
         let server = Server::new(cluster, clock);
-        let stage = Self { pki: Pki::new(clock)?, server, seed: options.seed };
+        let pki = Pki::new(server.clone(), options.seed)?;
+        let reads_csr = Arc::new(AtomicBool::new(true));
+        let stage = Self { pki, server, seed: options.seed, reads_csr };
         manifests::install(&stage.admin()).await?;
-        stage.server.with(|cluster, _| cluster.add_admission(webhook::CertManagerWebhook::default()));
+        let webhook =
+            webhook::CertManagerWebhook { reads_csr: Arc::clone(&stage.reads_csr), forgives: Arc::default() };
+        stage.server.with(|cluster, _| cluster.add_admission(webhook));
         Ok(stage)
     }
 
@@ -105,6 +111,11 @@ impl Stage {
         self.server.client(Identity::admin())
     }
 
+    /// From now on cert-manager's webhook lets every CSR pass, unread.
+    pub fn any_csr_passes(&self) {
+        self.reads_csr.store(false, Ordering::Relaxed);
+    }
+
     /// Makes a namespace whose owner lets the controller read the ConfigMap `pki-config` and the Secret
     /// `pki-credentials`, as the manifest for tenants does.
     ///
@@ -117,11 +128,18 @@ impl Stage {
     /// cert-manager's certificate controllers and its approver, until the handle is aborted.
     #[must_use]
     pub fn cert_manager(&self) -> JoinHandle<std::convert::Infallible> {
+        self.cert_manager_with(Backoff::default())
+    }
+
+    /// The same with other waits after failed issuances.
+    #[must_use]
+    pub fn cert_manager_with(&self, backoff: Backoff) -> JoinHandle<std::convert::Infallible> {
         let client = self
             .server
             .client_of(Peer(CERT_MANAGER.into()), Identity::service_account(CERT_MANAGER, CERT_MANAGER));
         let clock = self.clock();
         let options = sim_cert_manager::run::Options {
+            backoff,
             keys: Arc::new(sim_cert_manager::key_source::Seeded(self.seed)),
             ..Default::default()
         };
@@ -133,11 +151,20 @@ impl Stage {
     /// # Errors
     /// The flags cannot be read.
     pub fn controller(&self, peer: &str, flags: &[&str]) -> anyhow::Result<Controller> {
+        self.controller_apart(peer, flags, Apart::default())
+    }
+
+    /// The same where it is not like the others.
+    ///
+    /// # Errors
+    /// The flags cannot be read.
+    pub fn controller_apart(&self, peer: &str, flags: &[&str], apart: Apart) -> anyhow::Result<Controller> {
         let client = self
             .server
             .client_of(Peer(peer.into()), Identity::service_account(SYSTEM, "external-issuer-controller"));
-        let clock = Arc::new(controller::SimClock(self.clock()));
-        Controller::start(client, clock, Arc::new(SystemChance), self.pki.transport(), flags)
+        let transport = apart.transport.unwrap_or_else(|| self.pki.transport());
+        let clock = Arc::new(controller::SimClock::new(self.clock(), move || apart.clock_ahead));
+        Controller::start(client, clock, controller::chance(self.seed), transport, flags)
     }
 }
 

@@ -1,6 +1,7 @@
 //! mock-pki, called without a socket.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
@@ -8,11 +9,12 @@ use bytes::Bytes;
 use external_issuer::signer::http::Transport;
 use futures::future::BoxFuture;
 use http::Response;
+use mock_pki::Fault;
 use mock_pki::in_process::MockPki;
 use mock_pki::ledger::Issued;
-use mock_pki::{Fault, server};
+use mock_pki::server::{self, Running, StartError};
 use serde_json::{Value, json};
-use sim_kube::client::Clock;
+use sim_kube::client::Server;
 
 use crate::scenario::PkiFault;
 
@@ -42,17 +44,34 @@ pub struct Call {
 }
 
 impl Pki {
-    pub(crate) fn new(clock: Clock) -> anyhow::Result<Self> {
-        Self::of(clock, &server::Config::default())
+    /// A PKI by the clock of this server.
+    pub(crate) fn new(server: Server, seed: u64) -> anyhow::Result<Self> {
+        Self::of(server, server::Config { serial_seed: Some(seed), ..server::Config::default() })
     }
 
-    pub(crate) fn with_root_token(clock: Clock, token: &str) -> anyhow::Result<Self> {
-        Self::of(clock, &server::Config { root_token: token.to_owned(), ..server::Config::default() })
+    pub(crate) fn with_root_token(server: Server, seed: u64, token: &str) -> anyhow::Result<Self> {
+        let (root_token, serial_seed) = (token.to_owned(), Some(seed));
+        Self::of(server, server::Config { root_token, serial_seed, ..server::Config::default() })
     }
 
-    fn of(clock: Clock, config: &server::Config) -> anyhow::Result<Self> {
-        let mock = MockPki::new(config, Arc::new(move || clock.now()))?;
+    fn of(server: Server, config: server::Config) -> anyhow::Result<Self> {
+        let mock = MockPki::new(&config, Arc::new(move || server.now()))?;
         Ok(Self { mock, ears: Ears::default(), installed: Arc::default(), first: Arc::default() })
+    }
+
+    /// Opens it to clients with sockets as well: the Vault face, whose root token is `root`, and the control port.
+    /// May be called in a runtime of its own.
+    ///
+    /// # Errors
+    /// An address is taken, or is no loopback address.
+    pub async fn listen(&self, vault: SocketAddr, control: SocketAddr) -> Result<Running, StartError> {
+        let vault = server::Listen { address: vault, tls: false };
+        let doors = server::Config {
+            faces: [("vault", vault)].into(),
+            control_listen: control,
+            ..server::Config::default()
+        };
+        self.mock.listen(&doors).await
     }
 
     /// Installs a fault; gives its id.

@@ -10,17 +10,13 @@ use sim_kube::admission::{Admission, Attributes};
 use sim_kube::rbac::{self, Resource, Target};
 use sim_kube::{Failure, GroupResource, Verb};
 
-/// The webhook; clones are the same.
-#[derive(Clone, Default)]
+/// Asks as long as it is told to read CSRs, and otherwise keeps only to what policies in the API server can check.
+/// Clones are the same.
+#[derive(Clone)]
 pub(crate) struct CertManagerWebhook {
-    forgives: Arc<AtomicBool>,
-}
-
-impl CertManagerWebhook {
+    pub(crate) reads_csr: Arc<AtomicBool>,
     /// Whether it lets everything through that is written into a status, as one that is not there.
-    pub(crate) fn forgive(&self, forgives: bool) {
-        self.forgives.store(forgives, Ordering::SeqCst);
-    }
+    pub(crate) forgives: Arc<AtomicBool>,
 }
 
 impl Admission for CertManagerWebhook {
@@ -30,7 +26,7 @@ impl Admission for CertManagerWebhook {
         if (kind.group.as_str(), kind.plural.as_str()) != ("cert-manager.io", "certificaterequests") {
             return Ok(None);
         }
-        if attributes.subresource == "status" && self.forgives.load(Ordering::SeqCst) {
+        if attributes.subresource == "status" && self.forgives.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let user = User {
@@ -43,6 +39,7 @@ impl Admission for CertManagerWebhook {
             Write { old: attributes.old, new, is_status: attributes.subresource == "status", user: &user };
         let questions = Questions {
             signer_kind: &|group, kind| signer_kind(attributes, group, kind),
+            reads_csr: self.reads_csr.load(Ordering::Relaxed),
             may_approve: &|name| {
                 let signers =
                     Resource { group: "cert-manager.io", resource: "signers", name, ..Resource::default() };

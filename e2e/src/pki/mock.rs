@@ -26,14 +26,12 @@ pub struct MockPki {
 impl MockPki {
     /// Sets up a fresh one.
     pub async fn new(
-        url: String,
-        root_token: String,
-        control: &str,
+        vault: VaultServer,
+        control: Control,
         keeper: Box<dyn Any + Send + Sync>,
     ) -> Result<Self> {
-        let vault = VaultServer::new(url, root_token);
         vault.make_role().await?;
-        Ok(Self { vault, control: Control::new(control), _keeper: keeper })
+        Ok(Self { vault, control, _keeper: keeper })
     }
 
     /// Installs a fault on what signs. It is in force until the guard is gone.

@@ -4,26 +4,41 @@ mod mock;
 mod openbao;
 mod vault;
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use serde_json::json;
 
 use crate::Result;
-use crate::line::Line;
 
 pub use mock::{Fault, Guard, MockPki};
-pub use openbao::OpenBao;
+pub use openbao::{OpenBao, Seal};
 pub use vault::VaultServer;
 
 /// Brings PKIs.
 pub trait Pkis: Send + Sync {
-    /// The real OpenBao that all scenarios share.
+    /// An OpenBao that scenarios may share.
     fn openbao(&self) -> BoxFuture<'_, Result<VaultServer>>;
-    /// A fresh OpenBao, which is the scenario's own: it takes a second or two.
+    /// A fresh OpenBao, which is the scenario's own.
     fn own_openbao(&self) -> BoxFuture<'_, Result<OpenBao>>;
     /// A fresh mock-pki, which is the scenario's own.
     fn mock(&self) -> BoxFuture<'_, Result<MockPki>>;
+    /// A line to a Vault whose answers come `by` later.
+    fn line(&self, to: &VaultServer, by: Duration) -> BoxFuture<'_, Result<Box<dyn Line>>>;
     /// Every root token so far: none may be seen anywhere.
     fn root_tokens(&self) -> Vec<String>;
+}
+
+/// A line to a Vault: slow, or cut. It ends when this is dropped.
+///
+/// A slow line holds back the answer, not the request: the PKI behind signs at once, and its answer is on its way.
+pub trait Line: Send + Sync {
+    /// The address by which the Vault is reached over it.
+    fn url(&self) -> String;
+    /// From now on connections are refused; those that stand are broken.
+    fn cut(&mut self) -> BoxFuture<'_, ()>;
+    /// It carries again, at the same address.
+    fn mend(&mut self) -> BoxFuture<'_, Result>;
 }
 
 /// All that an issuer needs to know of a Vault.
@@ -35,6 +50,8 @@ pub struct Vault {
     pub path: String,
     /// How to log in.
     pub login: Login,
+    /// Whether the issuer looks for what was issued before, before it submits a request again.
+    pub looks_for_issued: bool,
 }
 
 /// A login to Vault.
@@ -54,8 +71,8 @@ pub enum Login {
 impl Vault {
     /// The same at the other end of a line.
     #[must_use]
-    pub fn behind(mut self, line: &Line) -> Self {
-        self.url = format!("http://{}", line.address());
+    pub fn behind(mut self, line: &dyn Line) -> Self {
+        self.url = line.url();
         self
     }
 
@@ -66,7 +83,11 @@ impl Vault {
             Login::Token(_) => json!({"method": "token"}),
             Login::AppRole { role_id, .. } => json!({"method": "appRole", "roleId": role_id}),
         };
-        json!({"type": "vault", "vault": {"url": self.url, "path": self.path, "auth": auth}}).to_string()
+        let mut vault = json!({"url": self.url, "path": self.path, "auth": auth});
+        if let Some(fields) = vault.as_object_mut().filter(|_| self.looks_for_issued) {
+            fields.insert("lookup".to_owned(), json!({}));
+        }
+        json!({"type": "vault", "vault": vault}).to_string()
     }
 
     /// The Secret's key and value.

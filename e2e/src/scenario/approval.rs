@@ -109,5 +109,7 @@ async fn a_denied_certificate_fails_and_leaves_no_secret(world: &World) -> Resul
             .await?;
         world.no_pair("denied").await
     }))
-    .await
+    .await?;
+    // Tried again and approved, it is issued.
+    world.certificate_ready("denied").await.map(drop)
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use external_issuer::clock::{Clock as _, SystemClock};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -30,9 +29,9 @@ const LOAD: usize = 200;
 /// Rounds: in each the controller is killed once, in every second one twice.
 const ROUNDS: usize = 10;
 /// How many requests the controller works on at once: as many as one kill can make the PKI sign in vain.
-const IN_FLIGHT: usize = 12;
+pub(super) const IN_FLIGHT: usize = 12;
 /// How long an answer is on its way: it is signed already, so a kill meanwhile loses it.
-const ON_THE_WAY: Duration = Duration::from_millis(150);
+pub(super) const ON_THE_WAY: Duration = Duration::from_millis(150);
 /// A call ends within this, so a kill later than that after a signing did not lose its answer.
 const CALL: Duration = Duration::from_secs(10);
 /// Start, the wait for the Lease of the one that was killed, and the first signings.
@@ -40,7 +39,7 @@ const START: Duration = Duration::from_secs(8);
 /// How many calls the suite itself makes at once.
 const AT_ONCE: usize = 16;
 
-const KILLED: Settings =
+pub(super) const KILLED: Settings =
     Settings { clock_offset_secs: 0, short_lease: true, requests_at_once: Some(IN_FLIGHT) };
 
 /// Each of ten kills finds a load of two hundred: what was issued since the last one is asked for anew. It comes when
@@ -51,10 +50,12 @@ const KILLED: Settings =
 /// What the PKI signed twice must be explained: by the first kill after the first signing, which must have followed
 /// while the answer could be on its way; and no kill explains more than was in flight.
 async fn a_load_of_two_hundred_certificates_survives_kills_at_random_instants(world: &World) -> Result {
+    // A thousand Certificates, and how often each was tried hangs on the kills.
+    world.undetermined("…", "");
     let replica = world.replace_controller(KILLED).await?;
     let pki = world.pkis().mock().await?;
-    let line = pki.vault.line(ON_THE_WAY).await?;
-    world.vault_settings(Kind::ClusterIssuer, &pki.vault.by_token().await?.behind(&line)).await?;
+    let line = world.pkis().line(&pki.vault, ON_THE_WAY).await?;
+    world.vault_settings(Kind::ClusterIssuer, &pki.vault.by_token().await?.behind(line.as_ref())).await?;
     let spec = world.pki_spec_with(Kind::ClusterIssuer, json!({"requestTimeout": "5s"}));
     let issuer = world.issuer(Kind::ClusterIssuer, "mock-pki", spec).await?;
     world.issuer_ready(&issuer).await?;
@@ -116,20 +117,20 @@ impl Run<'_> {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         let running = self.world.controller.replicas();
         ensure!(running == [self.replica], "before the kill {running:?} run: one ended by itself");
-        let before = SystemClock.now();
+        let before = self.world.now();
         self.world.controller.kill(&self.replica).await?;
-        self.kills.push((before, SystemClock.now()));
+        self.kills.push((before, self.world.now()));
         self.replica = self.world.controller.start(KILLED).await?;
         Ok(())
     }
 }
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("load-{number}")
 }
 
 /// Makes Certificates.
-async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
+pub(super) async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
     let reference = issuer.reference();
     let asked: Vec<Result> = futures::stream::iter(numbers.map(name))
         .map(|name| {
@@ -143,7 +144,7 @@ async fn ask(world: &World, numbers: Range<usize>, issuer: &Issuer) -> Result {
 }
 
 /// Waits until every Certificate is Ready.
-async fn all_ready(world: &World, wanted: usize) -> Result {
+pub(super) async fn all_ready(world: &World, wanted: usize) -> Result {
     let mut ready = BTreeSet::new();
     let certificates = watcher(world.api::<Certificate>(), watcher::Config::default());
     let mut certificates = std::pin::pin!(certificates.default_backoff().applied_objects());
@@ -151,9 +152,7 @@ async fn all_ready(world: &World, wanted: usize) -> Result {
         while ready.len() < wanted {
             let Some(Ok(certificate)) = certificates.next().await else { continue };
             let is_ready = certificate.condition("Issuing").is_none()
-                && certificate
-                    .condition("Ready")
-                    .is_some_and(|ready| ready.reason.as_deref() == Some("Ready"));
+                && certificate.condition("Ready").is_some_and(|ready| ready.reason == "Ready");
             let name = certificate.metadata.name.unwrap_or_default();
             if is_ready {
                 ready.insert(name)
@@ -260,7 +259,7 @@ impl Published {
 }
 
 /// The serial number of the first certificate of a PEM text. Not by openssl, which would take minutes for so many.
-fn serial(pem: &[u8]) -> Result<String> {
+pub(super) fn serial(pem: &[u8]) -> Result<String> {
     let leaf = bundle::read_certificates(pem)?.into_iter().next().context("no certificate")?;
     Ok(leaf.serial_hex())
 }
@@ -317,7 +316,7 @@ async fn secrets_hold_what_was_published(
     let secrets = world.api::<k8s_openapi::api::core::v1::Secret>();
     for number in 0..asked {
         let name = name(number);
-        let pair = Pair::of(&secrets.get(&name).await?)?;
+        let pair = Pair::of(&secrets.get(&name).await?, world.now())?;
         let serial = serial(pair.certificate.as_bytes())?;
         ensure!(serials.contains(&serial), "{name}: serial {serial} was published by no request");
         if judged.contains(&(number as u64)) {

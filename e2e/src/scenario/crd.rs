@@ -14,7 +14,7 @@ scenarios!("crd":
 );
 
 /// A spec, and what is wrong with it.
-const CONTRADICTIONS: [(&str, &str); 10] = [
+const CONTRADICTIONS: [(&str, &str); 11] = [
     (
         r#"{"signerType": "pki"}"#,
         "signerType pki needs configRef: the ConfigMap with the PKI's configuration",
@@ -34,6 +34,10 @@ const CONTRADICTIONS: [(&str, &str); 10] = [
     (
         r#"{"signerType": "mockca", "mockca": {"keyAlgorithm": "ed25519", "caSecretRef": {"name": "c"}}}"#,
         "keyAlgorithm and caSecretRef exclude each other: the Secret's own key decides",
+    ),
+    (
+        r#"{"signerType": "mockca", "revokeUnused": true}"#,
+        "revokeUnused is only for signerType pki: a mock CA revokes nothing",
     ),
     (r#"{"signerType": "automatic"}"#, "spec.signerType: Unsupported value"),
     (r#"{"mockca": {}}"#, "spec.signerType: Required value"),

@@ -8,7 +8,7 @@ use crate::api::CertificateRequestSpec;
 use crate::world::{Csr, Issuer, Kind, World};
 
 scenarios!("hostile":
-    beside a_request_that_can_never_be_signed_says_so_once,
+    unread a_request_that_can_never_be_signed_says_so_once,
     beside a_configuration_that_cannot_be_read_says_where,
 );
 

@@ -1,12 +1,13 @@
 //! Certificates from a mock CA.
 
 use anyhow::ensure;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::scenarios;
 use crate::Result;
+use crate::api::{CertificateSpec, OtherName, X509Subject};
 use crate::judge::Seen;
-use crate::world::{Issuer, Kind, World};
+use crate::world::{Issuer, Kind, World, key};
 
 scenarios!("mockca":
     beside a_certificate_from_a_mock_ca_becomes_a_secret,
@@ -28,21 +29,24 @@ async fn a_certificate_from_a_mock_ca_becomes_a_secret(world: &World) -> Result 
 async fn every_kind_of_key_and_name_is_signed_as_it_was_asked(world: &World) -> Result {
     let issuer = world.issuer(Kind::Issuer, "mock", json!({"signerType": "mockca"})).await?;
     let keys = [
-        ("rsa", json!({"algorithm": "RSA", "size": 2048, "rotationPolicy": "Always"})),
-        ("p384", json!({"algorithm": "ECDSA", "size": 384, "rotationPolicy": "Always"})),
-        ("ed25519", json!({"algorithm": "Ed25519", "rotationPolicy": "Always"})),
+        ("rsa", key("RSA", 2048, "Always")),
+        ("p384", key("ECDSA", 384, "Always")),
+        ("ed25519", key("Ed25519", 0, "Always")),
     ];
     for (name, key) in keys {
         world.certificate_with(name, &issuer.reference(), |spec| spec.private_key = Some(key)).await?;
         world.issued_well(name).await?;
     }
-    let all = json!({
-        "ipAddresses": ["10.0.0.1", "fd00::1"], "uris": ["spiffe://cluster.local/ns/a/sa/b"],
-        "emailAddresses": ["a@example.com"],
-        "otherNames": [{"oid": "1.3.6.1.4.1.311.20.2.3", "utf8Value": "upn@example.com"}],
-        "usages": ["digital signature", "server auth", "client auth"],
-    });
-    let leaf = issued(world, &issuer, "names", all).await?;
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let leaf = issued(world, &issuer, "names", |spec| {
+        spec.ip_addresses = words(&["10.0.0.1", "fd00::1"]);
+        spec.uris = words(&["spiffe://cluster.local/ns/a/sa/b"]);
+        spec.email_addresses = words(&["a@example.com"]);
+        let (oid, utf8_value) = ("1.3.6.1.4.1.311.20.2.3".to_owned(), "upn@example.com".to_owned());
+        spec.other_names = Some(vec![OtherName { oid, utf8_value }]);
+        spec.usages = words(&["digital signature", "server auth", "client auth"]);
+    })
+    .await?;
     let mut names: Vec<&str> = leaf.subject_alt_names.split(", ").collect();
     names.sort_unstable();
     let asked = [
@@ -57,31 +61,39 @@ async fn every_kind_of_key_and_name_is_signed_as_it_was_asked(world: &World) -> 
     let usages = "Digital Signature, TLS Web Server Authentication, TLS Web Client Authentication";
     ensure!(leaf.usages == usages, "{}", leaf.usages);
 
-    let ca = json!({
-        "isCA": true, "subject": {"organizations": ["Org"], "countries": ["DE"]}, "usages": ["cert sign", "crl sign"],
-    });
-    let leaf = issued(world, &issuer, "ca", ca).await?;
+    let leaf = issued(world, &issuer, "ca", |spec| {
+        spec.is_ca = true;
+        spec.subject = Some(X509Subject {
+            organizations: words(&["Org"]),
+            countries: words(&["DE"]),
+            ..X509Subject::default()
+        });
+        spec.usages = words(&["cert sign", "crl sign"]);
+    })
+    .await?;
     ensure!(leaf.basic_constraints.starts_with("CA:TRUE"), "{}", leaf.basic_constraints);
     ensure!(leaf.subject == "CN=ca.example.com,O=Org,C=DE", "{}", leaf.subject);
     ensure!(leaf.usages == "Certificate Sign, CRL Sign", "{}", leaf.usages);
 
     // Several attributes in one RDN, the same type twice, an order of its own: it is taken byte by byte.
     let subject = "CN=literal.example.com,OU=two+OU=one,OU=three,UID=u,O=Org,DC=example,DC=com";
-    let leaf = issued(world, &issuer, "literal", json!({"literalSubject": subject})).await?;
+    let leaf = issued(world, &issuer, "literal", |spec| {
+        spec.common_name = String::new();
+        subject.clone_into(&mut spec.literal_subject);
+    })
+    .await?;
     ensure!(leaf.subject == subject, "{}", leaf.subject);
     Ok(())
 }
 
-/// The leaf of a Certificate with further fields.
-async fn issued(world: &World, issuer: &Issuer, name: &str, more: Value) -> Result<Seen> {
-    world
-        .certificate_with(name, &issuer.reference(), |spec| {
-            if more.get("literalSubject").is_some() {
-                spec.common_name = None;
-            }
-            spec.rest.extend(more.as_object().cloned().unwrap_or_default());
-        })
-        .await?;
+/// The leaf of a Certificate that is changed.
+async fn issued(
+    world: &World,
+    issuer: &Issuer,
+    name: &str,
+    change: impl FnOnce(&mut CertificateSpec),
+) -> Result<Seen> {
+    world.certificate_with(name, &issuer.reference(), change).await?;
     world.certificate_ready(name).await?;
     world.pair(name).await?.judge()
 }

@@ -13,6 +13,7 @@ mod examples;
 mod hostile;
 mod in_tree;
 mod late;
+mod lookup;
 mod mockca;
 mod pending;
 mod pki_down;
@@ -22,7 +23,8 @@ mod vault;
 
 use crate::suite::Scenario;
 
-/// Lists a topic's scenarios: `beside` others, or `alone`; one with a `wrong_clock` is alone, too.
+/// Lists a topic's scenarios: `beside` others, or `alone`; one with a `wrong_clock` is alone, too; what is `unread` by
+/// a webhook is beside others.
 macro_rules! scenarios {
     ($topic:literal: $($mode:ident $name:ident),+ $(,)?) => {
         pub(super) const ALL: &[$crate::suite::Scenario] = &[$(
@@ -35,6 +37,7 @@ macro_rules! scenarios {
     };
     (@ beside) => { $crate::suite::Mode::Beside };
     (@ alone) => { $crate::suite::Mode::Alone };
+    (@ unread) => { $crate::suite::Mode::Unread };
     (@ wrong_clock) => { $crate::suite::Mode::WrongClock };
 }
 use scenarios;
@@ -50,6 +53,7 @@ pub fn all() -> Vec<Scenario> {
         hostile::ALL,
         crd::ALL,
         late::ALL,
+        lookup::ALL,
         renewal::ALL,
         deletion::ALL,
         in_tree::ALL,

@@ -95,10 +95,10 @@ async fn a_request_outlives_a_sealed_pki(world: &World) -> Result {
 /// Nobody listens, neither when the request is made nor when the issuer is.
 async fn a_request_outlives_an_openbao_that_is_not_there(world: &World) -> Result {
     let openbao = world.pkis().openbao().await?;
-    let mut line = openbao.line(Duration::ZERO).await?;
+    let mut line = world.pkis().line(&openbao, Duration::ZERO).await?;
     let refused = "Ready False/PKIUnreachable: could not … at 127.0.0.1:…: connection refused";
     line.cut().await;
-    let vault = openbao.by_token().await?.behind(&line);
+    let vault = openbao.by_token().await?.behind(line.as_ref());
     let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
     for name in ["first", "second"] {
         world.issuer_says(&issuer, refused).await?;

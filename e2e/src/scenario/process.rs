@@ -100,7 +100,7 @@ async fn a_standby_takes_over_at_once_when_the_leader_stops(world: &World) -> Re
         ensure!(end == End::Exit(0), "{replica:?} ended with {end:?}");
     }
     // A mock CA lives in the leader's memory: a new leader has a new one, and says so in what it issues.
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     world.certificate("second", &issuer.reference()).await?;
     world.issued_well("second").await?;
     // The Lease was released: nobody waited for its fifteen seconds.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::scenarios;
 use crate::Result;
-use crate::world::{Kind, Pair, World};
+use crate::world::{Kind, Pair, World, revision_of};
 
 scenarios!("renewal":
     beside a_certificate_of_short_life_is_renewed_in_time_with_a_new_key_and_serial,
@@ -29,10 +29,11 @@ async fn a_certificate_of_short_life_is_renewed_in_time_with_a_new_key_and_seria
     world.issuer_ready(&issuer).await?;
     // An hour is the least that cert-manager allows; it is renewed so many seconds after its beginning.
     let seconds = 8;
+    let (life, renew_before) = ("1h".parse()?, format!("59m{}s", 60 - seconds).parse()?);
     world
         .certificate_with("short", &issuer.reference(), |spec| {
-            spec.duration = Some("1h".to_owned());
-            spec.renew_before = Some(format!("59m{}s", 60 - seconds));
+            spec.duration = Some(life);
+            spec.renew_before = Some(renew_before);
         })
         .await?;
     let (mut revision, mut before) = settled(world, "short", 1).await?;
@@ -41,7 +42,7 @@ async fn a_certificate_of_short_life_is_renewed_in_time_with_a_new_key_and_seria
         follows(&before, &after)?;
         // When due, and not before: a busy machine may have had one more in between.
         let lived = after.judge()?.not_before_secs - before.judge()?.not_before_secs;
-        let due = (next - revision) * seconds;
+        let due = i64::try_from(next - revision)? * seconds;
         ensure!(lived >= due, "revision {next} came {lived} s after revision {revision}, {due} s were due");
         (revision, before) = (next, after);
     }
@@ -49,12 +50,12 @@ async fn a_certificate_of_short_life_is_renewed_in_time_with_a_new_key_and_seria
 }
 
 /// The pair of a Certificate at this revision or a later one, and which.
-async fn settled(world: &World, name: &str, revision: i64) -> Result<(i64, Pair)> {
+async fn settled(world: &World, name: &str, revision: u64) -> Result<(u64, Pair)> {
     loop {
-        let before = world.certificate_at_revision(name, revision).await?.revision();
+        let before = revision_of(&world.certificate_at_revision(name, revision).await?);
         let pair = world.pair(name).await?;
         // The Secret changes while the Certificate is being issued.
-        let now = world.certificate_at_revision(name, revision).await?.revision();
+        let now = revision_of(&world.certificate_at_revision(name, revision).await?);
         if before == now {
             return Ok((now, pair));
         }

@@ -1,13 +1,12 @@
 //! Certificates from a real OpenBao.
 
 use anyhow::ensure;
-use serde_json::json;
 
 use super::scenarios;
 use crate::Result;
 use crate::api::CertificateSpec;
 use crate::pki::Login;
-use crate::world::{Csr, Kind, World};
+use crate::world::{Csr, Kind, World, key};
 
 scenarios!("vault":
     beside a_certificate_from_openbao_by_token_becomes_a_secret,
@@ -156,7 +155,7 @@ async fn a_renewal_with_the_same_key_is_refused_and_recovers(world: &World) -> R
     let vault = openbao.access(&role, Login::Token(openbao.token().await?));
     let issuer = world.vault_issuer(Kind::Issuer, "openbao", &vault).await?;
     let never = |spec: &mut CertificateSpec| {
-        spec.private_key = Some(json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Never"}));
+        spec.private_key = Some(key("ECDSA", 256, "Never"));
     };
     world.certificate_with("recovers", &issuer.reference(), never).await?;
     world.issued_well("recovers").await?;

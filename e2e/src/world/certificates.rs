@@ -4,10 +4,14 @@ use anyhow::ensure;
 use k8s_openapi::ByteString;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
+use sim_cert_manager::api::{Condition, ConditionStatus, GoDuration};
 
 use super::{Csr, World};
 use crate::Result;
-use crate::api::{Certificate, CertificateRequest, CertificateRequestSpec, CertificateSpec, IssuerReference};
+use crate::api::{
+    Certificate, CertificatePrivateKey, CertificateRequest, CertificateRequestSpec, CertificateSpec,
+    IssuerReference,
+};
 
 impl World {
     /// A Certificate as most users would write it: one DNS name, one day, an ECDSA key, and a Secret of its own
@@ -25,13 +29,16 @@ impl World {
     ) -> Result<Certificate> {
         let mut spec = CertificateSpec {
             secret_name: name.to_owned(),
-            issuer_ref: issuer.clone(),
-            common_name: Some(format!("{name}.example.com")),
+            issuer_ref: sim_cert_manager::api::IssuerReference {
+                name: issuer.name.clone(),
+                kind: issuer.kind.clone(),
+                group: issuer.group.clone(),
+            },
+            common_name: format!("{name}.example.com"),
             dns_names: vec![format!("{name}.example.com")],
-            duration: Some("24h".to_owned()),
-            renew_before: None,
-            private_key: Some(json!({"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"})),
-            rest: serde_json::Map::new(),
+            duration: Some(GoDuration::from_hours(24)),
+            private_key: Some(key("ECDSA", 256, "Always")),
+            ..CertificateSpec::default()
         };
         change(&mut spec);
         let api = self.api::<Certificate>();
@@ -43,17 +50,19 @@ impl World {
     /// What `cmctl renew` does: says in the Certificate's status that it is to be issued.
     #[expect(clippy::disallowed_methods, reason = "the suite plays cmctl")]
     pub async fn renew(&self, name: &str) -> Result {
-        let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
+        let now = self.now();
         let api = self.api::<Certificate>();
         loop {
             let mut certificate = api.get(name).await?;
-            let issuing = external_issuer::api::conditions::Condition {
-                type_: "Issuing".to_owned(),
-                status: external_issuer::api::conditions::ConditionStatus::True,
-                reason: Some("ManuallyTriggered".to_owned()),
-                message: Some("Certificate re-issuance manually triggered".to_owned()),
+            let issuing = Condition {
                 last_transition_time: Some(now),
                 observed_generation: certificate.metadata.generation,
+                ..Condition::new(
+                    "Issuing",
+                    ConditionStatus::True,
+                    "ManuallyTriggered",
+                    "Certificate re-issuance manually triggered".to_owned(),
+                )
             };
             let status = certificate.status.get_or_insert_default();
             status.conditions.retain(|condition| condition.type_ != "Issuing");
@@ -109,7 +118,7 @@ impl World {
 
     #[expect(clippy::disallowed_methods, reason = "the suite plays the approver")]
     async fn decide(&self, name: &str, type_: &str) -> Result {
-        let now = external_issuer::clock::Clock::now(&external_issuer::clock::SystemClock);
+        let now = self.now();
         let condition = json!({
             "type": type_, "status": "True", "reason": "e2e", "message": "decided by the suite",
             "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -144,5 +153,16 @@ impl World {
         let mut all = self.requests_of(certificate).await?;
         ensure!(all.len() == 1, "Certificate {certificate} has {} CertificateRequests", all.len());
         Ok(all.remove(0))
+    }
+}
+
+/// `spec.privateKey` of a Certificate; a size of 0 leaves it to cert-manager.
+#[must_use]
+pub fn key(algorithm: &str, size: u32, rotation_policy: &str) -> CertificatePrivateKey {
+    CertificatePrivateKey {
+        algorithm: algorithm.to_owned(),
+        size,
+        rotation_policy: rotation_policy.to_owned(),
+        ..CertificatePrivateKey::default()
     }
 }

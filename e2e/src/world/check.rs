@@ -166,7 +166,7 @@ impl World {
         let user = &self.ground.controller_user;
         let refused = |call: &Call| call.user == *user && call.code == 403;
         let ours = self.calls(|call| refused(call) && !allowed.contains(&call.resource))?;
-        let shared = self.ground.audit.calls(|call| {
+        let shared = self.ground.audit.calls(&|call| {
             let shared =
                 call.namespace.is_empty() || call.namespace == self.system || call.namespace == "default";
             shared && refused(call)

@@ -6,6 +6,7 @@ mod certificates;
 mod check;
 mod csr;
 mod dice;
+mod end;
 mod issuers;
 mod observe;
 mod permission;
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use external_issuer::clock::SharedClock;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
@@ -29,11 +32,13 @@ use crate::controller::Controller;
 use crate::manifest;
 use crate::pki::Pkis;
 
+pub use certificates::key;
 pub use csr::{Authority, Csr};
 pub use dice::Dice;
+pub use end::Pictures;
 pub use issuers::{Issuer, Kind};
 pub use secret::Pair;
-pub use wait::{LONG, PROMPTLY, SOON, matches};
+pub use wait::{LONG, PROMPTLY, SOON, matches, revision_of};
 
 /// What an arm brings, once for all scenarios.
 #[derive(Clone)]
@@ -45,7 +50,7 @@ pub struct Ground {
     /// The PKIs.
     pub pkis: Arc<dyn Pkis>,
     /// Who did what, where the cluster tells.
-    pub audit: Arc<Audit>,
+    pub audit: Arc<dyn Audit>,
     /// How many refused calls outside the scenarios' own namespaces have failed a scenario already.
     pub judged: Arc<AtomicUsize>,
     /// The user name of the controller.
@@ -54,8 +59,10 @@ pub struct Ground {
     pub system: String,
     /// The Role and its binding that let the controller read a tenant's ConfigMaps and Secrets, as we ship it.
     pub tenant_role: Vec<Value>,
-    /// The seed of everything random.
-    pub seed: u64,
+    /// The time of day, by the cluster's clock.
+    pub clock: SharedClock,
+    /// What is done with what scenarios leave.
+    pub pictures: Pictures,
 }
 
 /// All that a scenario may touch.
@@ -81,11 +88,13 @@ pub struct World {
     log_begins: usize,
     /// Calls of the controller that may be refused, by resource.
     may_be_refused: Mutex<Vec<String>>,
+    /// What is not determined of what the scenario leaves: objects and places in them.
+    undetermined: Mutex<Vec<(String, String)>>,
 }
 
 impl World {
     /// A world with a fresh namespace, named after the scenario.
-    pub async fn new(ground: &Ground, scenario: &str) -> Result<Self> {
+    pub async fn new(ground: &Ground, scenario: &str, seed: u64) -> Result<Self> {
         let slug: String = scenario
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
@@ -110,13 +119,14 @@ impl World {
             namespace: made.metadata.name.unwrap_or_default(),
             system: ground.system.clone(),
             controller: Arc::clone(&ground.controller),
-            seed: ground.seed,
+            seed,
             log_begins: ground.controller.log().len(),
             ground: ground.clone(),
             canaries: Mutex::default(),
             cluster_objects: Mutex::default(),
             withdrawn: Mutex::default(),
             may_be_refused: Mutex::default(),
+            undetermined: Mutex::default(),
         };
         world.grant_tenant_role(&world.namespace).await?;
         Ok(world)
@@ -145,6 +155,12 @@ impl World {
         manifest::apply(&self.client, manifest, &self.namespace).await.map(drop)
     }
 
+    /// The time of day, by the cluster's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ground.clock.now()
+    }
+
     /// The PKIs.
     #[must_use]
     pub fn pkis(&self) -> &dyn Pkis {
@@ -164,12 +180,14 @@ impl World {
     /// The controller's calls to the API server that concern the scenario's namespace.
     pub fn controller_calls(&self, select: impl Fn(&Call) -> bool) -> Result<Vec<Call>> {
         let user = &self.ground.controller_user;
-        self.ground.audit.calls(|call| call.user == *user && call.namespace == self.namespace && select(call))
+        self.ground
+            .audit
+            .calls(&|call| call.user == *user && call.namespace == self.namespace && select(call))
     }
 
     /// Everybody's calls to the API server that concern the scenario's namespace.
     pub fn calls(&self, select: impl Fn(&Call) -> bool) -> Result<Vec<Call>> {
-        self.ground.audit.calls(|call| call.namespace == self.namespace && select(call))
+        self.ground.audit.calls(&|call| call.namespace == self.namespace && select(call))
     }
 
     /// Removes what the scenario made and gives back what it took, however it ended; the namespace goes by and by.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::World;
@@ -10,7 +11,7 @@ use crate::Result;
 use crate::judge::{self, Seen};
 
 /// What a `kubernetes.io/tls` Secret holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Pair {
     /// `tls.crt`.
     pub certificate: String,
@@ -18,31 +19,41 @@ pub struct Pair {
     pub key: String,
     /// `ca.crt`.
     pub ca: String,
+    /// When it was read.
+    pub seen: Timestamp,
+}
+
+/// When it was read does not count.
+impl PartialEq for Pair {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.certificate, &self.key, &self.ca) == (&other.certificate, &other.key, &other.ca)
+    }
 }
 
 impl Pair {
-    /// Reads it out of a Secret.
-    pub fn of(secret: &Secret) -> Result<Self> {
+    /// Reads it out of a Secret, at this time.
+    pub fn of(secret: &Secret, seen: Timestamp) -> Result<Self> {
         let empty = BTreeMap::new();
         let data = secret.data.as_ref().unwrap_or(&empty);
         let entry = |key: &str| -> Result<String> {
             let bytes = data.get(key).with_context(|| format!("the Secret has no {key}"))?;
             Ok(String::from_utf8(bytes.0.clone())?)
         };
-        Ok(Self { certificate: entry("tls.crt")?, key: entry("tls.key")?, ca: entry("ca.crt")? })
+        Ok(Self { certificate: entry("tls.crt")?, key: entry("tls.key")?, ca: entry("ca.crt")?, seen })
     }
 
-    /// Judges it with openssl: the chain holds, no root is in it, and the key is the certificate's. Returns the
-    /// leaf.
+    /// Judges it with openssl: when it was read the chain held, no root is in it, and the key is the certificate's.
+    /// Returns the leaf.
     pub fn judge(&self) -> Result<Seen> {
-        judge::verify(&self.certificate, &self.ca)?;
+        judge::verify(&self.certificate, &self.ca, self.seen)?;
         let leaf = judge::certificate(&self.certificate)?;
         ensure!(
             leaf.public_key == judge::public_key_of_private(&self.key)?,
             "tls.key is not the certificate's key"
         );
-        for block in judge::blocks(&self.certificate) {
-            let link = judge::certificate(&block)?;
+        let links = judge::blocks(&self.certificate);
+        let links: Result<Vec<Seen>> = links.iter().skip(1).map(|block| judge::certificate(block)).collect();
+        for link in links?.iter().chain([&leaf]) {
             ensure!(link.subject != link.issuer, "tls.crt holds a self-signed certificate: {}", link.subject);
         }
         Ok(leaf)
@@ -58,7 +69,7 @@ impl World {
             "Secret {name} has type {:?}",
             secret.type_
         );
-        Pair::of(&secret)
+        Pair::of(&secret, self.now())
     }
 
     /// There is no Secret of this name with a certificate in it.

@@ -194,19 +194,19 @@ impl World {
     }
 
     /// [`World::certificate_ready`], at this revision or a later one.
-    pub async fn certificate_at_revision(&self, name: &str, revision: i64) -> Result<Certificate> {
+    pub async fn certificate_at_revision(&self, name: &str, revision: u64) -> Result<Certificate> {
         let wanted = format!("Ready at revision {revision}");
         self.until(&self.api(), name, &wanted, LONG, |certificate: Option<&Certificate>| {
             let certificate = certificate.ok_or("there is no such Certificate")?;
             let ready = certificate.condition("Ready").ok_or("no condition Ready")?;
-            let line = line(ready);
+            let line = line_of_certificate(ready);
             if certificate.condition("Issuing").is_some() {
                 return Err(format!("still issuing; {line}"));
             }
             if ready.observed_generation != certificate.metadata.generation
-                || certificate.revision() < revision
+                || revision_of(certificate) < revision
             {
-                return Err(format!("revision {}; {line}", certificate.revision()));
+                return Err(format!("revision {}; {line}", revision_of(certificate)));
             }
             if matches("Ready True/Ready: Certificate is up to date and has not expired", &line) {
                 Ok(certificate.clone())
@@ -222,7 +222,7 @@ impl World {
         self.until(&self.api(), name, wanted, SOON, |certificate: Option<&Certificate>| {
             let certificate = certificate.ok_or("there is no such Certificate")?;
             let condition = certificate.condition(type_).ok_or("no such condition")?;
-            let line = line(condition);
+            let line = line_of_certificate(condition);
             if matches(wanted, &line) { Ok(certificate.clone()) } else { Err(line) }
         })
         .await
@@ -243,13 +243,20 @@ pub(super) fn conditions_are(conditions: &[Condition], wanted: &[&str]) -> std::
 /// A condition in one line.
 fn line(condition: &Condition) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    format!(
-        "{} {:?}/{}: {}",
-        condition.type_,
-        condition.status,
-        text(&condition.reason),
-        text(&condition.message)
-    )
+    let (reason, message) = (text(&condition.reason), text(&condition.message));
+    format!("{} {:?}/{reason}: {message}", condition.type_, condition.status)
+}
+
+/// The same of a Certificate's.
+fn line_of_certificate(condition: &sim_cert_manager::api::Condition) -> String {
+    let sim_cert_manager::api::Condition { type_, status, reason, message, .. } = condition;
+    format!("{type_} {status:?}/{reason}: {message}")
+}
+
+/// How many times a Certificate was issued.
+#[must_use]
+pub fn revision_of(certificate: &Certificate) -> u64 {
+    certificate.status.as_ref().and_then(|status| status.revision).unwrap_or_default()
 }
 
 /// Whether `text` is `pattern`, where `…` in the pattern stands for any text.

@@ -1,9 +1,8 @@
 //! The connection is closed before an answer.
 
-use http::Uri;
 use serde::Deserialize;
 
-use crate::fault::{Cut, Kind, Misbehaviour, Reply, parameters};
+use crate::fault::{Asked, Cut, Kind, Misbehaviour, Reply, parameters};
 
 pub(crate) const KIND: Kind = Kind {
     name: "empty-answer",
@@ -23,7 +22,7 @@ impl Misbehaviour for EmptyAnswer {
         self.after
     }
 
-    fn spoil(&self, _: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, _: Reply, _: &Asked<'_>) -> Reply {
         Reply::Cut(Cut::Close)
     }
 }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, header};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use crate::fault::{Kind, Misbehaviour, Reply, connection::Repeated, parameters, with_body};
+use crate::fault::{Asked, Kind, Misbehaviour, Reply, connection::Repeated, parameters, with_body};
 
 pub(crate) const KIND: Kind = Kind {
     name: "gzip-bomb",
@@ -33,7 +33,7 @@ impl Default for GzipBomb {
 }
 
 impl Misbehaviour for GzipBomb {
-    fn spoil(&self, reply: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, reply: Reply, _: &Asked<'_>) -> Reply {
         let Reply::Answer(answer) = reply else { return reply };
         let mut spoiled = with_body(&answer, bomb(self.mebibytes.clamp(1, MOST)).boxed_unsync());
         spoiled.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

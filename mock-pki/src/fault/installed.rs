@@ -8,6 +8,7 @@ use std::sync::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    face::Face,
     fault::{Certificates, Fault, Misbehaviour},
     sync::{read, write},
 };
@@ -46,8 +47,9 @@ impl Entry {
         self.applied.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    fn matches_path(&self, path: &str) -> bool {
-        self.fault.path.as_ref().is_none_or(|part| path.contains(part.as_str()))
+    fn matches(&self, face: &Face, path: &str) -> bool {
+        self.fault.face.as_ref().is_none_or(|wanted| wanted == face.name)
+            && self.fault.path.as_ref().is_none_or(|part| path.contains(part.as_str()))
     }
 
     pub(crate) fn matches_name(&self, common_name: Option<&str>) -> bool {
@@ -104,13 +106,13 @@ impl Faults {
     }
 
     /// What applies to a request. The common name is only looked for when a fault asks for it.
-    pub(crate) fn plan(&self, path: &str, common_name: impl FnOnce() -> Option<String>) -> Plan {
+    pub(crate) fn plan(&self, face: &Face, path: &str, common_name: impl FnOnce() -> Option<String>) -> Plan {
         let entries = read(&self.entries);
         if entries.is_empty() {
             return Plan::default();
         }
         let matching: Vec<Arc<Entry>> =
-            entries.iter().filter(|entry| entry.matches_path(path)).map(Arc::clone).collect();
+            entries.iter().filter(|entry| entry.matches(face, path)).map(Arc::clone).collect();
         drop(entries);
         let (certificates, http): (Vec<_>, Vec<_>) =
             matching.into_iter().partition(|entry| entry.behaviour.is_about_certificates());

@@ -21,6 +21,7 @@ mod reset;
 mod sealed;
 mod shuffled_chain;
 mod slow_drip;
+mod standby;
 mod status;
 mod unfit_intermediate;
 mod unrelated_certificate;
@@ -33,6 +34,7 @@ use http::{Response, Uri};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
+use crate::face::{self, Face};
 pub(crate) use certificates::{Certificates, Issuance};
 pub(crate) use connection::{Body, Cut, Reply, full};
 pub use installed::Installed;
@@ -53,6 +55,7 @@ pub(crate) const ALL: &[Kind] = &[
     sealed::KIND,
     shuffled_chain::KIND,
     slow_drip::KIND,
+    standby::KIND,
     status::KIND,
     unfit_intermediate::KIND,
     unrelated_certificate::KIND,
@@ -69,6 +72,12 @@ pub(crate) struct Kind {
     /// The parameters with their defaults, JSON.
     pub(crate) parameters: &'static str,
     pub(crate) build: fn(Value) -> Result<Box<dyn Misbehaviour>, String>,
+}
+
+/// The request whose answer is spoiled.
+pub(crate) struct Asked<'a> {
+    pub(crate) face: &'static Face,
+    pub(crate) uri: &'a Uri,
 }
 
 /// What a fault does. A kind overrides what it needs.
@@ -94,8 +103,13 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether another node leads.
+    fn stands_by(&self) -> bool {
+        false
+    }
+
     /// Spoils the answer.
-    fn spoil(&self, reply: Reply, _request: &Uri) -> Reply {
+    fn spoil(&self, reply: Reply, _request: &Asked<'_>) -> Reply {
         reply
     }
 
@@ -119,6 +133,9 @@ pub struct Fault {
     /// Its parameters; each has a default.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub parameters: Map<String, Value>,
+    /// Only requests to this face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub face: Option<String>,
     /// Only requests whose path contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -134,13 +151,27 @@ impl Fault {
     /// A fault of this kind with default parameters, for every request, for ever.
     #[must_use]
     pub fn new(kind: &str) -> Self {
-        Self { kind: kind.to_owned(), parameters: Map::new(), path: None, common_name: None, times: None }
+        Self {
+            kind: kind.to_owned(),
+            parameters: Map::new(),
+            face: None,
+            path: None,
+            common_name: None,
+            times: None,
+        }
     }
 
     /// With a parameter.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.parameters.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Only requests to this face.
+    #[must_use]
+    pub fn on_face(mut self, face: &str) -> Self {
+        self.face = Some(face.to_owned());
         self
     }
 
@@ -170,6 +201,10 @@ impl Fault {
             let known: Vec<&str> = ALL.iter().map(|kind| kind.name).collect();
             format!("unknown kind of fault {:?}; there are: {}", self.kind, known.join(", "))
         })?;
+        if let Some(face) = self.face.as_deref().filter(|face| face::named(face).is_none()) {
+            let known: Vec<&str> = face::ALL.iter().map(|face| face.name).collect();
+            return Err(format!("unknown face {face:?}; there are: {}", known.join(", ")));
+        }
         (kind.build)(Value::Object(self.parameters.clone()))
             .map_err(|error| format!("parameters of {}: {error}", self.kind))
     }

@@ -1,11 +1,10 @@
 //! A body far larger than any answer.
 
 use bytes::Bytes;
-use http::Uri;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use crate::fault::{Kind, Misbehaviour, Reply, connection::Repeated, parameters, with_body};
+use crate::fault::{Asked, Kind, Misbehaviour, Reply, connection::Repeated, parameters, with_body};
 
 pub(crate) const KIND: Kind = Kind {
     name: "oversized-body",
@@ -28,7 +27,7 @@ impl Default for OversizedBody {
 }
 
 impl Misbehaviour for OversizedBody {
-    fn spoil(&self, reply: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, reply: Reply, _: &Asked<'_>) -> Reply {
         let Reply::Answer(answer) = reply else { return reply };
         // Spaces: white space before a JSON value, so that a streaming parser does not give up early.
         let chunk = Bytes::from(vec![b' '; 64 * 1024]);

@@ -1,9 +1,9 @@
 //! A redirect to somewhere else.
 
-use http::{HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde::Deserialize;
 
-use crate::fault::{Kind, Misbehaviour, Reply, connection::full, parameters};
+use crate::fault::{Asked, Kind, Misbehaviour, Reply, connection::full, parameters};
 
 pub(crate) const KIND: Kind = Kind {
     name: "redirect",
@@ -30,10 +30,10 @@ impl Misbehaviour for Redirect {
         false
     }
 
-    fn spoil(&self, _: Reply, request: &Uri) -> Reply {
+    fn spoil(&self, _: Reply, request: &Asked<'_>) -> Reply {
         let mut answer = Response::new(full(""));
         *answer.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::TEMPORARY_REDIRECT);
-        let target = format!("{}{request}", self.to.trim_end_matches('/'));
+        let target = format!("{}{}", self.to.trim_end_matches('/'), request.uri);
         if let Ok(target) = HeaderValue::from_str(&target) {
             answer.headers_mut().insert(header::LOCATION, target);
         }

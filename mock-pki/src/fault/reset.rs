@@ -1,9 +1,8 @@
 //! The connection is reset.
 
-use http::Uri;
 use serde::Deserialize;
 
-use crate::fault::{Cut, Kind, Misbehaviour, Reply, parameters};
+use crate::fault::{Asked, Cut, Kind, Misbehaviour, Reply, parameters};
 
 pub(crate) const KIND: Kind = Kind {
     name: "reset",
@@ -23,7 +22,7 @@ impl Misbehaviour for Reset {
         self.after
     }
 
-    fn spoil(&self, _: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, _: Reply, _: &Asked<'_>) -> Reply {
         Reply::Cut(Cut::Reset)
     }
 }

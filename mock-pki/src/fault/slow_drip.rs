@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 
-use crate::fault::{Kind, Misbehaviour, Reply, connection::Drip, parameters, with_body};
+use crate::fault::{Asked, Kind, Misbehaviour, Reply, connection::Drip, parameters, with_body};
 
 pub(crate) const KIND: Kind = Kind {
     name: "slow-drip",
@@ -34,7 +33,7 @@ impl Default for SlowDrip {
 }
 
 impl Misbehaviour for SlowDrip {
-    fn spoil(&self, reply: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, reply: Reply, _: &Asked<'_>) -> Reply {
         let Reply::Answer(answer) = reply else { return reply };
         let bytes = Bytes::from(vec![b' '; self.bytes.min(MOST)]);
         let drip = Drip::new(bytes, self.piece, Duration::from_millis(self.milliseconds.max(1)));

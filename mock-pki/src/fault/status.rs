@@ -1,13 +1,13 @@
 //! Another status.
 
-use http::{HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde::Deserialize;
 
-use crate::fault::{Kind, Misbehaviour, Reply, connection::full, parameters};
+use crate::fault::{Asked, Kind, Misbehaviour, Reply, connection::full, parameters};
 
 pub(crate) const KIND: Kind = Kind {
     name: "status",
-    about: "answers with a status, Vault's error body (or `body`) and perhaps `Retry-After`; with `after` the request takes effect first",
+    about: "answers with a status, the face's error body (or `body`) and perhaps `Retry-After`; with `after` the request takes effect first",
     parameters: r#"{"status": 503, "body": null, "retry_after": null, "after": false}"#,
     build: parameters::<Status>,
 };
@@ -57,16 +57,15 @@ impl Misbehaviour for Status {
         self.after
     }
 
-    fn spoil(&self, _: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, _: Reply, asked: &Asked<'_>) -> Reply {
         let code = self.code.0;
-        let body = self.body.clone().unwrap_or_else(|| {
-            let reason = code.canonical_reason().unwrap_or("error").to_lowercase();
-            format!("{}\n", serde_json::json!({ "errors": [format!("injected fault: {reason}")] }))
-        });
+        let reason = code.canonical_reason().unwrap_or("error").to_lowercase();
+        let (content_type, own) = (asked.face.error)(code, &format!("injected fault: {reason}"));
+        let body = self.body.clone().unwrap_or(own);
         let mut answer = Response::new(full(body));
         *answer.status_mut() = code;
         let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         let retry_after = self.retry_after.as_ref().and_then(|retry_after| match retry_after {
             RetryAfter::Seconds(seconds) => Some(HeaderValue::from(*seconds)),
             RetryAfter::Text(text) => HeaderValue::from_str(text).ok(),

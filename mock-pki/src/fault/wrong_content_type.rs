@@ -1,9 +1,9 @@
 //! A page where JSON is due.
 
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use crate::fault::{Kind, Misbehaviour, Reply, connection::full, parameters, with_body};
+use crate::fault::{Asked, Kind, Misbehaviour, Reply, connection::full, parameters, with_body};
 
 pub(crate) const KIND: Kind = Kind {
     name: "wrong-content-type",
@@ -33,7 +33,7 @@ impl Misbehaviour for WrongContentType {
         false
     }
 
-    fn spoil(&self, reply: Reply, _: &Uri) -> Reply {
+    fn spoil(&self, reply: Reply, _: &Asked<'_>) -> Reply {
         let Reply::Answer(answer) = reply else { return reply };
         let body = self.body.clone().unwrap_or_else(|| PAGE.to_owned());
         let mut spoiled = with_body(&answer, full(body));

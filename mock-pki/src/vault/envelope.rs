@@ -15,9 +15,9 @@ pub(crate) enum Answer {
     Flat(StatusCode, Bytes),
     /// Something else than JSON.
     Raw {
+        status: StatusCode,
         /// The `Content-Type`.
         content_type: &'static str,
-        /// The body; when it is empty the status is 204.
         body: Vec<u8>,
     },
     /// 204.
@@ -35,9 +35,23 @@ pub(crate) struct Envelope {
     pub(crate) renewable: bool,
     pub(crate) lease_duration: i64,
     pub(crate) data: Option<Value>,
-    pub(crate) wrap_info: Option<Value>,
+    pub(crate) wrap_info: Option<WrapInfo>,
     pub(crate) warnings: Option<Vec<String>>,
     pub(crate) auth: Option<Auth>,
+}
+
+/// What is answered in place of an answer that is kept.
+#[derive(Clone, Serialize)]
+pub(crate) struct WrapInfo {
+    pub(crate) token: String,
+    pub(crate) accessor: String,
+    /// Seconds.
+    pub(crate) ttl: i64,
+    pub(crate) creation_time: String,
+    pub(crate) creation_path: String,
+    /// The accessor of the token that is kept, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wrapped_accessor: Option<String>,
 }
 
 /// A login's or a renewal's result.
@@ -82,6 +96,25 @@ impl Envelope {
 }
 
 impl Answer {
+    /// Whether it is a list without an item, which the product answers with 404.
+    pub(crate) fn lists_nothing(&self) -> bool {
+        let Self::Envelope(envelope) = self else { return false };
+        let keys = envelope.data.as_ref().and_then(|data| data.get("keys"));
+        keys.and_then(Value::as_array).is_some_and(Vec::is_empty)
+    }
+
+    /// In place of an answer that is kept.
+    pub(crate) fn wrapped(info: WrapInfo) -> Self {
+        let envelope = Envelope { request_id: String::new(), wrap_info: Some(info), ..Envelope::new(None) };
+        Self::Envelope(Box::new(envelope))
+    }
+
+    /// An answer that was kept. It has no final newline, as the product sends it.
+    pub(crate) fn unwrapped(kept: Envelope) -> Self {
+        let envelope = Envelope { request_id: random::uuid(), ..kept };
+        Self::Flat(StatusCode::OK, json(&envelope, false))
+    }
+
     pub(crate) fn data(data: Value) -> Self {
         Self::Envelope(Box::new(Envelope::new(Some(data))))
     }

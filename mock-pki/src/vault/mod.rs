@@ -7,7 +7,7 @@
 //! The order is the product's, because it decides which of two mistakes a client hears about: a body that is no
 //! JSON is refused before a missing token, a token before a path that does not exist.
 
-mod approle;
+mod auth;
 mod body;
 mod duration;
 mod envelope;
@@ -17,10 +17,11 @@ mod mounts;
 mod pki;
 mod policy;
 mod request;
-pub(crate) mod service;
+mod seal;
 mod sys;
 mod token;
 mod token_routes;
+mod wrapping;
 
 use std::{
     collections::BTreeMap,
@@ -28,17 +29,40 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use jiff::Timestamp;
+use serde_json::json;
 
-use crate::{ca::Hierarchy, fault::Certificates, random, store::Epoch, sync::read};
-use body::too_large;
-use envelope::{Answer, json};
+use crate::{
+    ca::Cas,
+    face::{Answered, Call, Face},
+    random,
+    store::Epoch,
+    sync::read,
+};
+use envelope::Answer;
 use error::Refusal;
 use mounts::{Backend, Mount, Mounts};
 use policy::Policy;
 use request::{Operation, Request};
+use seal::Seal;
 use token::{NewToken, Token, Tokens};
+use wrapping::Wrapped;
+
+/// Vault's and OpenBao's API.
+pub(crate) const FACE: Face = Face {
+    name: "vault",
+    port: 8200,
+    needs_tls: false,
+    max_body: body::MAX_BODY,
+    answer: handle,
+    too_large: || render(Err(body::too_large())),
+    error: |_, text| ("application/json", format!("{}\n", json!({ "errors": [text] }))),
+    computes: |head| pki::may_compute(head.uri.path()),
+    common_name: |head, body| request::common_name(&head.headers, body),
+};
+
+pub(crate) use seal::unseal_key;
 
 /// Everything this face remembers. Without `Debug`: most of it is secret.
 pub(crate) struct State {
@@ -46,34 +70,19 @@ pub(crate) struct State {
     policies: RwLock<BTreeMap<String, (Policy, Timestamp)>>,
     secrets: RwLock<Mounts>,
     auths: RwLock<Mounts>,
+    wrapped: Wrapped,
+    seal: Seal,
     cluster_name: String,
     cluster_id: String,
-}
-
-/// The request's id, handed on to the journal and the ledger.
-pub(crate) struct Answered {
-    pub(crate) response: Response<Bytes>,
-    pub(crate) request_id: Option<String>,
-}
-
-impl Answered {
-    /// Nothing: what a fault fills.
-    fn empty() -> Self {
-        Self { response: response(StatusCode::OK, JSON, Bytes::new()), request_id: None }
-    }
 }
 
 impl State {
     /// A server as a developer finds it useful: `pki` with a root, `pki_int` with an intermediate and a role
     /// `web` that allows every name.
-    pub(crate) fn new(
-        hierarchy: &Hierarchy,
-        root_token: &str,
-        now: Timestamp,
-    ) -> Result<Self, ::ca::CaError> {
+    pub(crate) fn new(cas: &Cas, root_token: &str, now: Timestamp) -> Self {
         let (mut secrets, auths) = mounts::builtin();
-        let root = pki::Pki::bootstrapped(hierarchy.root.authority()?, "root");
-        let intermediate = pki::Pki::bootstrapped(hierarchy.intermediate.authority()?, "intermediate");
+        let root = pki::Pki::bootstrapped(&cas.root, now);
+        let intermediate = pki::Pki::bootstrapped(&cas.issuing, now);
         intermediate.allow_everything("web");
         for (path, pki) in [("pki/", root), ("pki_int/", intermediate)] {
             secrets.insert(path.to_owned(), Arc::new(Mount::new(Backend::Pki(Arc::new(pki)), "", false)));
@@ -91,16 +100,18 @@ impl State {
             now,
         );
         let default = Policy::parse(policy::DEFAULT_POLICY).ok();
-        Ok(Self {
+        Self {
             tokens,
             policies: RwLock::new(
                 default.into_iter().map(|policy| ("default".to_owned(), (policy, now))).collect(),
             ),
             secrets: RwLock::new(secrets),
             auths: RwLock::new(auths),
+            wrapped: Wrapped::default(),
+            seal: Seal::new(root_token),
             cluster_name: format!("vault-cluster-{}", random::accessor_suffix()),
             cluster_id: random::uuid(),
-        })
+        }
     }
 
     fn mounts(&self, auth: bool) -> &RwLock<Mounts> {
@@ -149,51 +160,43 @@ impl State {
     }
 }
 
-/// Answers one request. `sealed` and `certificates` come from installed faults.
-pub(crate) fn handle(
-    epoch: &Epoch,
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-    sealed: bool,
-    certificates: &Certificates,
-) -> Answered {
-    let outcome = answer(epoch, method, uri, headers, body, sealed, certificates);
-    let mut answered = render(outcome);
-    if let Some(namespace) = headers.get("x-vault-namespace") {
+fn handle(epoch: &Epoch, call: &Call) -> Answered {
+    let mut answered = render(answer(epoch, call));
+    if let Some(namespace) = call.head.headers.get("x-vault-namespace") {
         answered.response.headers_mut().insert("x-vault-namespace", namespace.clone());
     }
     answered
 }
 
-fn answer(
-    epoch: &Epoch,
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-    sealed: bool,
-    certificates: &Certificates,
-) -> Result<Answer, Refusal> {
+fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
+    let Parts { method, uri, headers, .. } = call.head.as_ref();
     let path = uri.path().strip_prefix("/v1/").ok_or_else(Refusal::absent)?;
     let now = epoch.now();
     let state = &epoch.vault;
-    let mut request = Request::new(method, path, uri.query(), headers, body)?;
+    let mut request = Request::new(method, path, uri.query(), headers, &call.body)?;
+    let is_sealed = call.is_sealed() || state.seal.is_sealed();
+    let node = sys::Node { is_sealed, stands_by: call.stands_by() };
     if let Some(path) = request.path.strip_prefix("sys/")
-        && let Some(outcome) = sys::unauthenticated(state, &request, path, sealed, now)
+        && let Some(outcome) = sys::unauthenticated(state, &request, path, node, now)
     {
         return outcome;
     }
-    if sealed {
+    if is_sealed {
         return Err(Refusal::with(StatusCode::SERVICE_UNAVAILABLE, "Vault is sealed"));
     }
     let namespace = headers.get("x-vault-namespace").map(HeaderValue::as_bytes).unwrap_or_default();
     if !matches!(namespace, b"" | b"/" | b"root" | b"root/") {
         return Err(Refusal::with(StatusCode::NOT_FOUND, "namespace not found"));
     }
+    if let Some(path) = request.path.strip_prefix("sys/wrapping/")
+        && let Some(outcome) = wrapping::route(state, &request, path, now)
+    {
+        return outcome;
+    }
+    let wrap_ttl = wrapping::asked(headers)?;
     let resolved = state.resolve(&request.path);
-    if !resolved.as_ref().is_some_and(|(_, mount, rest)| is_public(&mount.backend, rest)) {
+    let is_public = resolved.as_ref().is_some_and(|(_, mount, rest)| is_public(&mount.backend, rest));
+    if !is_public {
         let id = request.token.as_deref().filter(|id| !id.is_empty()).ok_or_else(Refusal::no_token)?;
         let token = state.tokens.spend(id, now).ok_or_else(Refusal::no_token)?;
         if !state.permits(&token, &request) {
@@ -205,19 +208,36 @@ fn answer(
         let text = format!("no handler for route \"{}\". route entry not found.", request.path);
         return Err(Refusal::with(StatusCode::NOT_FOUND, text));
     };
-    match &entry.backend {
-        Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, certificates),
-        Backend::AppRole(approle) => approle.route(state, &request, &mount, &rest, now),
+    let context =
+        auth::Context { state, request: &request, mount: &mount, path: &rest, now, client: &call.client };
+    let outcome = match &entry.backend {
+        Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, call.certificates()),
+        Backend::AppRole(approle) => approle.route(context),
+        Backend::Cert(cert) => cert.route(context),
+        Backend::Kubernetes(kubernetes) => kubernetes.route(context),
+        Backend::Userpass(userpass) => userpass.route(context),
         Backend::Token => token_routes::route(state, &request, &rest, now),
         Backend::System => sys::route(state, &request, &rest, now),
         Backend::Other(_) => Err(Refusal::unsupported_path()),
+    };
+    match outcome {
+        Ok(answer) if request.operation == Operation::List && answer.lists_nothing() => {
+            Err(Refusal::absent())
+        }
+        // Without a token there is no chain of handlers whose errors are gathered.
+        Err(refusal) if is_public && refusal == Refusal::unsupported_operation() => {
+            Err(Refusal::with(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation"))
+        }
+        Ok(answer) if let Some(ttl) = wrap_ttl => Ok(state.wrapped.wrap(answer, ttl, &request.path, now)),
+        outcome => outcome,
     }
 }
 
 /// What needs no token.
 fn is_public(backend: &Backend, path: &str) -> bool {
     match backend {
-        Backend::AppRole(_) => path == "login",
+        Backend::AppRole(_) | Backend::Cert(_) | Backend::Kubernetes(_) => path == "login",
+        Backend::Userpass(_) => path.starts_with("login/"),
         Backend::Pki(_) => pki::is_public(path),
         Backend::Token | Backend::System | Backend::Other(_) => false,
     }
@@ -229,13 +249,12 @@ fn render(outcome: Result<Answer, Refusal>) -> Answered {
     let mut request_id = None;
     let (status, content_type, body) = match outcome {
         Ok(Answer::Envelope(envelope)) => {
-            let body = json(&envelope, true);
+            let body = envelope::json(&envelope, true);
             request_id = Some(envelope.request_id);
             (StatusCode::OK, JSON, body)
         }
         Ok(Answer::Flat(status, body)) => (status, JSON, body),
-        Ok(Answer::Raw { content_type, body }) => {
-            let status = if body.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
+        Ok(Answer::Raw { status, content_type, body }) => {
             (status, HeaderValue::from_static(content_type), body.into())
         }
         Ok(Answer::Nothing) => (StatusCode::NO_CONTENT, JSON, Bytes::new()),
@@ -256,9 +275,4 @@ fn response(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respo
         HeaderValue::from_static("max-age=31536000; includeSubDomains"),
     );
     response
-}
-
-/// An error that is found before there is a request, such as a body that is too large.
-pub(crate) fn refuse(refusal: Refusal) -> Answered {
-    render(Err(refusal))
 }

@@ -9,7 +9,7 @@ use crate::{
     sync::{read, write},
     vault::{
         State,
-        approle::AppRole,
+        auth::{AppRole, Cert, Kubernetes, Userpass},
         envelope::Answer,
         error::Refusal,
         pki::Pki,
@@ -23,6 +23,9 @@ use crate::{
 pub(crate) enum Backend {
     Pki(Arc<Pki>),
     AppRole(Arc<AppRole>),
+    Cert(Arc<Cert>),
+    Kubernetes(Arc<Kubernetes>),
+    Userpass(Arc<Userpass>),
     Token,
     System,
     /// Mounted so that listings are complete; nothing is behind it.
@@ -34,6 +37,9 @@ impl Backend {
         match self {
             Self::Pki(_) => "pki",
             Self::AppRole(_) => "approle",
+            Self::Cert(_) => "cert",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Userpass(_) => "userpass",
             Self::Token => "token",
             Self::System => "system",
             Self::Other(kind) => kind,
@@ -226,6 +232,9 @@ fn enable(state: &State, request: &Request, path: String, auth: bool) -> Result<
         ))),
         ("kv" | "kv-v2", false) => Backend::Other("kv"),
         ("approle", true) => Backend::AppRole(Arc::default()),
+        ("cert", true) => Backend::Cert(Arc::default()),
+        ("kubernetes", true) => Backend::Kubernetes(Arc::default()),
+        ("userpass", true) => Backend::Userpass(Arc::default()),
         _ => return Err(Refusal::bad(format!("plugin not found in the catalog: {kind}"))),
     };
     let mut mounts = write(state.mounts(auth));

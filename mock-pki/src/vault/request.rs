@@ -39,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) fields: Fields,
+    /// The body of an OCSP request, which has no fields.
+    pub(crate) ocsp: Option<Vec<u8>>,
     pub(crate) token: Option<String>,
     /// The token's record, once it was found to be valid.
     pub(crate) caller: Option<Arc<Token>>,
@@ -73,8 +75,9 @@ impl Request {
             "OPTIONS" => return Err(Refusal::bad("cannot handle internal-only request operation")),
             _ => return Err(Refusal::bare(http::StatusCode::METHOD_NOT_ALLOWED)),
         };
+        let ocsp = is_ocsp(headers) && operation == Operation::Update;
         let fields = match operation {
-            Operation::Update => body::read(header(headers, "content-type").as_deref(), payload)?,
+            Operation::Update if !ocsp => body::read(header(headers, "content-type").as_deref(), payload)?,
             _ => Fields::default(),
         };
         Ok(Self {
@@ -82,6 +85,7 @@ impl Request {
             path: percent_decode(path.as_bytes(), false),
             query,
             fields,
+            ocsp: ocsp.then(|| payload.to_vec()),
             token: token(headers),
             caller: None,
             user_agent: header(headers, "user-agent").as_deref().map(shortened),
@@ -115,6 +119,14 @@ impl Request {
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn is_ocsp(headers: &HeaderMap) -> bool {
+    let content_type = header(headers, "content-type").unwrap_or_default();
+    content_type
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/ocsp-request"))
 }
 
 /// What the ledger keeps of a header: each of its entries has a bounded size.

@@ -18,21 +18,47 @@ use crate::{
 
 /// The version this face is faithful to.
 pub(crate) const VERSION: &str = "2.7.2";
+/// Who leads where this node does not: nobody listens there.
+const LEADER: &str = "https://leader.invalid:8200";
 const COMMIT_DATE: &str = "2026-10-26T20:32:27Z";
+
+/// What state a node is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node {
+    pub(crate) is_sealed: bool,
+    /// Another one leads.
+    pub(crate) stands_by: bool,
+}
 
 /// What is answered without a token and even when sealed.
 pub(crate) fn unauthenticated(
     state: &State,
     request: &Request,
     path: &str,
-    sealed: bool,
+    node: Node,
     now: Timestamp,
 ) -> Option<Result<Answer, Refusal>> {
     let answer = match path {
-        "health" => health(state, request, sealed, now),
-        "seal-status" => Answer::flat(StatusCode::OK, &seal_status(state, sealed)),
+        "health" => health(state, request, node, now),
+        "seal-status" => Answer::flat(StatusCode::OK, &seal_status(state, node.is_sealed)),
+        "leader" if node.stands_by => Answer::flat(
+            StatusCode::OK,
+            &json!({ "ha_enabled": true, "is_self": false, "leader_address": LEADER, "leader_cluster_address": LEADER }),
+        ),
         "leader" => Answer::flat(StatusCode::OK, &json!({ "ha_enabled": false })),
+        "init" if request.operation == Operation::Update => {
+            let threshold = request.fields.integer("secret_threshold").unwrap_or_default();
+            let no_threshold = "invalid seal configuration: threshold must be at least one";
+            let text = if threshold < 1 { no_threshold } else { "Vault is already initialized" };
+            return Some(Err(Refusal::bad(text)));
+        }
         "init" => Answer::flat(StatusCode::OK, &json!({ "initialized": true })),
+        "unseal" if request.operation == Operation::Update => {
+            let unsealed = state.seal.unseal(&request.fields);
+            let status = seal_status(state, state.seal.is_sealed());
+            return Some(unsealed.map(|()| Answer::flat(StatusCode::OK, &status)));
+        }
+        "unseal" => return Some(Err(Refusal::bare(StatusCode::METHOD_NOT_ALLOWED))),
         _ => return None,
     };
     if request.operation == Operation::Read {
@@ -41,16 +67,23 @@ pub(crate) fn unauthenticated(
     Some(Err(Refusal::bare(StatusCode::METHOD_NOT_ALLOWED)))
 }
 
-fn health(state: &State, request: &Request, sealed: bool, now: Timestamp) -> Answer {
+fn health(state: &State, request: &Request, node: Node, now: Timestamp) -> Answer {
+    let Node { is_sealed: sealed, stands_by } = node;
     let code = |name: &str, default: u16| {
         let asked = request.query(name).and_then(|code| code.parse::<u16>().ok());
         StatusCode::from_u16(asked.unwrap_or(default)).unwrap_or(StatusCode::OK)
     };
-    let status = if sealed { code("sealedcode", 503) } else { code("activecode", 200) };
-    let mode = if sealed { "unknown" } else { "disabled" };
+    let may_stand_by = request.query("standbyok").is_some_and(|value| value != "false");
+    let status = match (sealed, stands_by) {
+        (true, _) => code("sealedcode", 503),
+        (false, true) if !may_stand_by => code("standbycode", 429),
+        _ => code("activecode", 200),
+    };
+    let stands_by = sealed || stands_by;
+    let mode = if stands_by { "unknown" } else { "disabled" };
     // A struct would do, but the order of keys is the only thing that makes it special.
     let mut body = format!(
-        "{{\"initialized\":true,\"sealed\":{sealed},\"standby\":{sealed},\
+        "{{\"initialized\":true,\"sealed\":{sealed},\"standby\":{stands_by},\
          \"replication_performance_mode\":\"{mode}\",\"replication_dr_mode\":\"{mode}\",\
          \"server_time_utc\":{},\"version\":\"{VERSION}\"",
         now.as_second()
@@ -117,7 +150,11 @@ pub(crate) fn route(state: &State, request: &Request, path: &str, now: Timestamp
         ["policy", name] => policy(state, request, name, "rules", now),
         ["capabilities-self"] if request.operation == Operation::Update => capabilities(state, request),
         ["namespaces"] if request.operation == Operation::List => Err(Refusal::absent()),
-        ["capabilities-self" | "namespaces"] => Err(Refusal::unsupported_operation()),
+        ["seal"] if request.operation == Operation::Update => {
+            state.seal.seal();
+            Ok(Answer::Nothing)
+        }
+        ["capabilities-self" | "namespaces" | "seal"] => Err(Refusal::unsupported_operation()),
         _ => Err(Refusal::unsupported_path()),
     }
 }

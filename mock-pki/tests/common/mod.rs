@@ -9,7 +9,10 @@
     reason = "a failed step of a test is a failed test, and a skipped one says so"
 )]
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
 use mock_pki::{
     client::Control,
@@ -157,4 +160,59 @@ pub(crate) fn bao() -> Option<PathBuf> {
         println!("skipped: {absent}");
     }
     found
+}
+
+/// A real server, in memory, that ends with the test.
+pub(crate) struct Real {
+    child: Child,
+    pub(crate) address: String,
+    said: tempfile::NamedTempFile,
+}
+
+impl Real {
+    pub(crate) async fn start(binary: &Path) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let child = Command::new(binary)
+            .args(["server", "-dev", "-dev-root-token-id=root", "-dev-no-store-token"])
+            .arg(format!("-dev-listen-address={address}"))
+            .env("HOME", std::env::temp_dir())
+            .stdout(said.reopen().unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let real = Self { child, said, address: format!("http://{address}") };
+        let vault = Vault::new(&real.address, "root");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while !vault.try_call("GET", "sys/health", None).await.is_ok_and(|answer| answer.status == 200) {
+            assert!(std::time::Instant::now() < deadline, "bao server does not answer");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        real
+    }
+}
+
+impl Real {
+    /// As it printed it.
+    pub(crate) async fn unseal_key(&self) -> String {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        loop {
+            let said = std::fs::read_to_string(self.said.path()).unwrap();
+            let key = said.lines().find_map(|line| line.strip_prefix("Unseal Key: "));
+            if let Some(key) = key.filter(|_| said.contains("Root Token: ")) {
+                return key.to_owned();
+            }
+            assert!(std::time::Instant::now() < deadline, "no unseal key: {said}");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

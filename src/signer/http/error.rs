@@ -15,18 +15,26 @@ use super::{CONNECT_TIMEOUT, MAX_BODY};
 /// do; none holds a header, a body or a query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// Nobody there, a time-out, or a connection that broke: it may work later. Whether the PKI did what it was
-    /// asked is unknown.
-    #[error("{0}")]
-    Unreachable(String),
+    /// Nobody there, a time-out, or a connection that broke: it may work later.
+    #[error("{message}")]
+    Unreachable {
+        /// What happened.
+        message: String,
+        /// Whether the request went out, so that nobody knows whether the PKI did what it was asked. `false` is
+        /// certain: there was no connection.
+        sent: bool,
+    },
     /// Somebody is there whom the settings do not trust, or who does not speak TLS: settings or the server's
     /// certificate must change.
     #[error("{0}")]
     Untrusted(String),
-    /// Something answered that no PKI answers: too long, or compressed though that was declined. Gateways do so
-    /// when they break, so it may pass.
+    /// Something answered that no PKI answers: compressed though that was declined. Gateways do so when they break,
+    /// so it may pass.
     #[error("{0}")]
     Unusable(String),
+    /// An answer longer than any that is waited for; see [`Unusable`](Self::Unusable).
+    #[error("{0}")]
+    TooLong(String),
     /// A redirect, which is not followed: the address must be corrected.
     #[error("{message}")]
     Redirected {
@@ -43,10 +51,14 @@ impl HttpError {
     #[must_use]
     pub fn into_outcome(self) -> Outcome {
         match self {
-            Self::Unreachable(message)
-            | Self::Unusable(message)
-            | Self::Redirected { message, standby: true } => {
-                Outcome::Retryable { message, retry_after: None }
+            Self::Unreachable { message, sent: may_have_issued } => {
+                Outcome::Retryable { message, retry_after: None, may_have_issued }
+            }
+            Self::Unusable(message) | Self::TooLong(message) => {
+                Outcome::Retryable { message, retry_after: None, may_have_issued: true }
+            }
+            Self::Redirected { message, standby: true } => {
+                Outcome::Retryable { message, retry_after: None, may_have_issued: false }
             }
             Self::Untrusted(message) | Self::Redirected { message, standby: false } => {
                 Outcome::IssuerAtFault { message }
@@ -58,7 +70,9 @@ impl HttpError {
     #[must_use]
     pub fn into_unhealthy(self) -> Unhealthy {
         let reason = match self {
-            Self::Unreachable(_) | Self::Untrusted(_) | Self::Unusable(_) => UnhealthyReason::Unreachable,
+            Self::Unreachable { .. } | Self::Untrusted(_) | Self::Unusable(_) | Self::TooLong(_) => {
+                UnhealthyReason::Unreachable
+            }
             Self::Redirected { standby: true, .. } => UnhealthyReason::Unavailable,
             Self::Redirected { standby: false, .. } => UnhealthyReason::ConfigurationRefused,
         };
@@ -80,38 +94,41 @@ impl Place {
                 return self.silent();
             }
             let within = CONNECT_TIMEOUT.min(self.timeout);
-            return HttpError::Unreachable(self.message(format_args!("no connection within {within:?}")));
+            let message = self.message(format_args!("no connection within {within:?}"));
+            return HttpError::Unreachable { message, sent: false };
         }
         if error.is_connect()
             && let Some(error) = find::<rustls::Error>(error)
         {
             return HttpError::Untrusted(self.message(tls_problem(error)));
         }
-        HttpError::Unreachable(self.message(connection_problem(error)))
+        HttpError::Unreachable { message: self.message(connection_problem(error)), sent: !error.is_connect() }
     }
 
     /// No answer in time.
     pub(super) fn silent(&self) -> HttpError {
-        HttpError::Unreachable(self.message(format_args!("no answer within {:?}", self.timeout)))
+        let message = self.message(format_args!("no answer within {:?}", self.timeout));
+        HttpError::Unreachable { message, sent: true }
     }
 
     /// The connection ended in this way.
     pub(super) fn broken(&self, kind: io::ErrorKind) -> HttpError {
         let problem = named(kind).map_or_else(|| kind.to_string(), str::to_owned);
-        HttpError::Unreachable(self.message(problem))
+        let sent = kind != io::ErrorKind::ConnectionRefused;
+        HttpError::Unreachable { message: self.message(problem), sent }
     }
 
     pub(super) fn reading(&self, error: &reqwest::Error) -> HttpError {
         if error.is_timeout() {
             let what = format_args!("the answer was not complete within {:?}", self.timeout);
-            return HttpError::Unreachable(self.message(what));
+            return HttpError::Unreachable { message: self.message(what), sent: true };
         }
         let what = format_args!("the answer broke off: {}", connection_problem(error));
-        HttpError::Unreachable(self.message(what))
+        HttpError::Unreachable { message: self.message(what), sent: true }
     }
 
     pub(super) fn too_long(&self) -> HttpError {
-        HttpError::Unusable(self.message(format_args!("the answer is longer than {MAX_BODY} bytes")))
+        HttpError::TooLong(self.message(format_args!("the answer is longer than {MAX_BODY} bytes")))
     }
 
     pub(super) fn encoded(&self, coding: &HeaderValue) -> HttpError {

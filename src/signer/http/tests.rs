@@ -76,7 +76,7 @@ async fn an_announced_gigabyte_is_not_read() {
     let server = Scripted::answering(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n{".to_vec());
     let error = error(&server, PATIENT).await;
     assert_eq!(rest(&error), "the answer is longer than 1048576 bytes");
-    assert!(matches!(error, HttpError::Unusable(_)));
+    assert!(matches!(error, HttpError::TooLong(_)));
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ proptest! {
         let clock = clock();
         let mock = mock_ca(KeyAlgorithm::EcdsaP256, &clock, Duration::ZERO);
         let order = Order { duration: Duration::new(seconds, nanos), ..order(csr(KeyAlgorithm::EcdsaP256)) };
-        let leaf = mock.profile(&order, clock.now()).and_then(|profile| issue(&mock.authority, &order.csr, &profile));
+        let leaf = issue(&mock.authority, &order.csr, &mock.profile(&order, clock.now()));
         let leaf = leaf.unwrap().certificates.remove(0);
         let lifetime = leaf.not_after().duration_since(leaf.not_before());
         prop_assert!(!lifetime.is_negative());
@@ -228,7 +228,7 @@ fn a_users_ca_is_read_or_refused_exactly() {
     let mock = MockCa::new(Arc::new(root), Duration::ZERO, clock());
     let leaf_key = SigningKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
     let leaf_csr = Csr::from_der(&leaf_key.request(&[0x30, 0], Vec::new()).unwrap()).unwrap();
-    let profile = mock.profile(&order(leaf_csr.clone()), now).unwrap();
+    let profile = mock.profile(&order(leaf_csr.clone()), now);
     let leaf = issue(&mock.authority, &leaf_csr, &profile).unwrap().certificates[0].to_pem();
     let leaf_key = leaf_key.to_pkcs8_pem().unwrap();
     let later = now + SignedDuration::from_hours(49);
@@ -264,4 +264,32 @@ fn a_long_name_fits_a_common_name() {
     let subject = authority.chain()[0].subject();
     assert_eq!(subject.common_name().unwrap().chars().count(), MAX_COMMON_NAME);
     assert!(!matches!(authority.chain()[0].subject_alt_names().first(), Some(SubjectAltName::Dns(_))));
+}
+
+proptest! {
+    #[test]
+    fn an_order_that_is_submitted_twice_is_one_certificate_by_its_number(
+        uid in "[0-9a-f-]{1,36}", other in "[0-9a-f-]{1,36}", minutes in 0_i64..10_000,
+    ) {
+        static CSRS: std::sync::LazyLock<[Csr; 2]> =
+            std::sync::LazyLock::new(|| [csr(KeyAlgorithm::EcdsaP256), csr(KeyAlgorithm::EcdsaP256)]);
+        let clock = clock();
+        let first = mock_ca(KeyAlgorithm::EcdsaP256, &clock, Duration::ZERO);
+        let of = |uid: &str, csr: &Csr| {
+            let request = RequestIdentity { uid: uid.to_owned(), ..RequestIdentity::default() };
+            Order { request, ..order(csr.clone()) }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let serial = |mock: &MockCa, order: &Order| {
+            issued(runtime.block_on(mock.submit(order))).certificates[0].serial_hex()
+        };
+        let number = serial(&first, &of(&uid, &CSRS[0]));
+        // By a process that was started anew, with the same CA, later.
+        clock.advance(SignedDuration::from_mins(minutes));
+        let second = MockCa::new(Arc::clone(&first.authority), Duration::ZERO, Arc::clone(&clock) as SharedClock);
+        prop_assert_eq!(second.offers(), Offers::IdempotencyKey);
+        prop_assert_eq!(&serial(&second, &of(&uid, &CSRS[0])), &number);
+        prop_assert_ne!(&serial(&second, &of(&uid, &CSRS[1])), &number);
+        prop_assert_eq!(serial(&second, &of(&other, &CSRS[0])) == number, uid == other);
+    }
 }

@@ -27,6 +27,12 @@ impl Api {
         Self { http, url: config.url.clone(), namespace }
     }
 
+    /// The bound on one call.
+    pub(super) fn timeout(&self) -> std::time::Duration {
+        self.http.timeout()
+    }
+
+    /// `path` is below `v1/` and may have a query.
     pub(super) async fn send(
         &self,
         operation: &'static str,
@@ -35,11 +41,25 @@ impl Api {
         token: Option<&Token>,
         body: Option<&impl Serialize>,
     ) -> Result<Reply, HttpError> {
-        let mut headers = HeaderMap::new();
+        self.send_with(operation, method, path, token, body, HeaderMap::new()).await
+    }
+
+    /// The same, with further headers.
+    pub(super) async fn send_with(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        token: Option<&Token>,
+        body: Option<&impl Serialize>,
+        mut headers: HeaderMap,
+    ) -> Result<Reply, HttpError> {
         headers.insert(REQUEST, HeaderValue::from_static("true"));
         headers.extend(self.namespace.clone().map(|namespace| (NAMESPACE, namespace)));
         headers.extend(token.map(|token| (TOKEN, token.header())));
-        let url = self.url.join(&format!("v1/{path}"));
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.url.join(&format!("v1/{path}"));
+        url.set_query(query);
         // The bodies are our own structs of strings, which always serialise.
         let body = body.and_then(|body| serde_json::to_vec(body).ok());
         self.http.send(Call { operation, method, url, headers, body }).await

@@ -34,6 +34,48 @@ impl Failure {
         matches!(self, Self::Refused { refusal: Refusal { kind: RefusalKind::Forbidden, .. }, .. })
     }
 
+    /// Whether the same call may succeed later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Http(error) => {
+                matches!(error.clone().into_outcome(), Outcome::Retryable { .. })
+            }
+            Self::Refused { refusal, .. } => refusal.kind == RefusalKind::Unavailable,
+        }
+    }
+
+    /// What went wrong, whole.
+    pub(super) fn into_message(self) -> String {
+        match self {
+            Self::Http(error) => error.to_string(),
+            Self::Refused { message, .. } => message,
+        }
+    }
+
+    /// The same failure of a call that asks for no signature, such as a login: nothing can have been issued by it.
+    pub(super) fn without_effect(self) -> Self {
+        match self {
+            Self::Http(
+                HttpError::Unreachable { message, sent: _ }
+                | HttpError::Unusable(message)
+                | HttpError::TooLong(message),
+            ) => Self::Http(HttpError::Unreachable { message, sent: false }),
+            Self::Http(error) => Self::Http(error),
+            Self::Refused { message, refusal } => {
+                Self::Refused { message, refusal: Refusal { is_anothers: false, ..refusal } }
+            }
+        }
+    }
+
+    /// What a lookup that failed means for its order, which was not sent.
+    pub(super) fn into_outcome_of_lookup(self) -> Outcome {
+        match self.without_effect().into_outcome() {
+            // It is the lookup that is refused, and not the order.
+            Outcome::Permanent { message } => Outcome::IssuerAtFault { message },
+            other => other,
+        }
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         let (message, refusal) = match self {
             Self::Http(error) => return error.into_outcome(),
@@ -42,7 +84,11 @@ impl Failure {
         match refusal.kind {
             RefusalKind::Request => Outcome::Permanent { message },
             RefusalKind::Forbidden | RefusalKind::Configuration => Outcome::IssuerAtFault { message },
-            RefusalKind::Unavailable => Outcome::Retryable { message, retry_after: refusal.retry_after },
+            RefusalKind::Unavailable => Outcome::Retryable {
+                message,
+                retry_after: refusal.retry_after,
+                may_have_issued: refusal.is_anothers,
+            },
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<Duration>,
     /// A 403 in the form that the policy check gives it, which only a good token reaches.
     pub(super) is_policy: bool,
+    /// A 5xx that is not in Vault's form: a gateway that gave up on Vault, which may have done what it was asked.
+    pub(super) is_anothers: bool,
 }
 
 /// To what it said no.
@@ -37,7 +39,7 @@ pub(super) enum RefusalKind {
 
 impl Refusal {
     pub(super) fn new(kind: RefusalKind, text: String) -> Self {
-        Self { kind, text, retry_after: None, is_policy: false }
+        Self { kind, text, retry_after: None, is_policy: false, is_anothers: false }
     }
 }
 
@@ -76,7 +78,9 @@ pub(super) fn check(reply: &Reply) -> Result<(), Refusal> {
         (false, _) => format!("{summary}, not from Vault"),
     };
     let retry_after = reply.retry_after.filter(|_| kind == RefusalKind::Unavailable);
-    Err(Refusal { kind, text, retry_after, is_policy: is_policy && kind == RefusalKind::Forbidden })
+    let is_policy = is_policy && kind == RefusalKind::Forbidden;
+    let is_anothers = errors.is_none() && reply.status.is_server_error();
+    Err(Refusal { kind, text, retry_after, is_policy, is_anothers })
 }
 
 fn kind(status: StatusCode, from_vault: bool, text: &str) -> RefusalKind {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod logins;
+mod lookups;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ fn app_role() -> VaultAuth {
 fn signer(url: &PkiUrl, path: &str, auth: VaultAuth) -> VaultSigner {
     let http = HttpClient::new(url, &TlsConfig::default(), Duration::from_secs(20)).unwrap();
     let path = VaultPath::parse(path).unwrap();
-    let config = VaultConfig { url: url.clone(), path, namespace: Some("team/a".into()), auth };
+    let config = VaultConfig { url: url.clone(), path, namespace: Some("team/a".into()), auth, lookup: None };
     VaultSigner::new(http, &config, SecretText::from_bytes(CANARY.as_bytes()).unwrap()).unwrap()
 }
 
@@ -242,7 +243,11 @@ async fn a_busy_vaults_wish_to_wait_is_passed_on() {
     let retry_after = Some(Duration::from_secs(90));
     assert_eq!(
         outcome,
-        Outcome::Retryable { message: "Vault refused pki/sign/web: slow".into(), retry_after }
+        Outcome::Retryable {
+            message: "Vault refused pki/sign/web: slow".into(),
+            retry_after,
+            may_have_issued: false,
+        }
     );
 }
 
@@ -267,7 +272,7 @@ fn a_token_that_cannot_be_one_is_refused_without_being_shown() {
     let url = PkiUrl::parse("http://127.0.0.1:1").unwrap();
     let http = HttpClient::new(&url, &TlsConfig::default(), Duration::from_secs(1)).unwrap();
     let path = VaultPath::parse("pki/sign/web").unwrap();
-    let config = VaultConfig { url, path, namespace: None, auth: VaultAuth::Token };
+    let config = VaultConfig { url, path, namespace: None, auth: VaultAuth::Token, lookup: None };
     let error = VaultSigner::new(http, &config, SecretText::from_bytes("hvs.canäry".as_bytes()).unwrap())
         .unwrap_err();
     assert!(!error.to_string().contains("hvs"), "{error}");

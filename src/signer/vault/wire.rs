@@ -15,7 +15,7 @@ use x509::usage::KeyUsage;
 use x509::{SubjectAltName, Usages, bundle};
 
 use super::super::http::Reply;
-use super::super::{Answer, Order, Outcome};
+use super::super::{Answer, Order, Origin, Outcome};
 use crate::config::SignKind;
 
 /// A signing request without a CSR.
@@ -187,7 +187,7 @@ struct SignedData {
 pub(super) fn read_answer(reply: &Reply) -> Outcome {
     if reply.is_empty() {
         let message = format!("Vault's answer is empty ({})", reply.summary());
-        return Outcome::Retryable { message, retry_after: None };
+        return Outcome::Retryable { message, retry_after: None, may_have_issued: true };
     }
     let signed = reply.json::<Signed>().and_then(|signed| signed.data);
     let Some(SignedData { certificate: Some(certificate), issuing_ca, ca_chain }) = signed else {
@@ -202,7 +202,7 @@ pub(super) fn read_answer(reply: &Reply) -> Outcome {
         certificates.extend(optional(&ca_chain).map_err(|error| ("ca_chain", error))?);
         let authorities =
             optional(issuing_ca.as_deref().unwrap_or_default()).map_err(|error| ("issuing_ca", error))?;
-        Ok(Answer { certificates, authorities })
+        Ok(Answer { certificates, authorities, origin: Origin::Issued })
     };
     match read() {
         Ok(answer) => Outcome::Issued(answer),

@@ -5,7 +5,9 @@ use std::{fs, process::Command};
 use tempfile::TempDir;
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("openssl: {error}"))?;
+    let output = command.output().map_err(|error| {
+        format!("{error}: this test needs `openssl`, of the package openssl, 3.0 or newer")
+    })?;
     if output.status.success() {
         return Ok(());
     }

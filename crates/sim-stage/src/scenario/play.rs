@@ -2,6 +2,7 @@
 //! rest. What comes of it is evidence, and nobody has judged it yet.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -108,11 +109,12 @@ impl Stage {
         clock: Clock,
         broken: Option<Broken>,
     ) -> anyhow::Result<Self> {
-        let webhook = CertManagerWebhook::default();
+        let reads_csr = Arc::new(AtomicBool::new(true));
+        let webhook = CertManagerWebhook { reads_csr, forgives: Arc::default() };
         cluster.add_admission(webhook.clone());
         let seen = cluster.store().revision();
         let server = Server::new(cluster, clock);
-        let pki = Pki::with_root_token(clock, TOKEN)?;
+        let pki = Pki::with_root_token(server.clone(), scenario.seed, TOKEN)?;
         let record = Record::default();
         record.lock().canaries = vec![TOKEN.to_owned(), CLUSTER_TOKEN.to_owned(), FOREIGN_TOKEN.to_owned()];
         let admin = Admin::new(server.clone(), pki.clone());
@@ -220,7 +222,7 @@ impl Stage {
             Op::Deny => self.approver.set(Policy::Deny),
             Op::Ignore => self.approver.set(Policy::Ignore),
             Op::Flip => {
-                self.webhook.forgive(true);
+                self.webhook.forgives.store(true, Ordering::Relaxed);
                 self.approver.flip().await;
             }
             Op::Ask(which) => self.admin.ask(which).await?,

@@ -1,19 +1,18 @@
 //! A replica of the controller: a process, and after its end the next one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use external_issuer::random::Chance;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use sim_kube::Identity;
-use sim_kube::client::{Clock, Server};
+use sim_kube::client::Server;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::op::Replica;
 use super::weather::Weather;
 use crate::SYSTEM;
-use crate::controller::{Controller, Ended};
+use crate::controller::{Controller, Ended, SimClock, chance};
 use crate::mutant::Mutant;
 use crate::pki::Pki;
 use crate::record::{Process, Record};
@@ -63,35 +62,6 @@ impl Running {
     }
 }
 
-/// The time of day of one replica.
-struct SkewedClock {
-    clock: Clock,
-    weather: Weather,
-    replica: Replica,
-}
-
-impl external_issuer::clock::Clock for SkewedClock {
-    fn now(&self) -> Timestamp {
-        let skew = SignedDuration::from_secs(self.weather.skew(self.replica));
-        self.clock.now().saturating_add(skew).unwrap_or(Timestamp::MAX)
-    }
-}
-
-/// Chance that a seed fixes (splitmix64).
-struct Seeded(Mutex<u64>);
-
-impl Chance for Seeded {
-    #[expect(clippy::cast_precision_loss, reason = "half of the bits are more than enough")]
-    fn fraction(&self) -> f64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed >> 32) as f64 / 4_294_967_296.0
-    }
-}
-
 impl Maker {
     pub(super) fn start(&self, replica: Replica) -> Running {
         let (commands, told) = mpsc::unbounded_channel();
@@ -132,10 +102,12 @@ impl Maker {
 
     fn process(&self, replica: Replica, number: u64, wire: &Wire) -> anyhow::Result<Controller> {
         let client = wire.client(&Identity::service_account(SYSTEM, "external-issuer-controller"));
-        let clock = SkewedClock { clock: self.server.clock(), weather: self.weather.clone(), replica };
-        let chance = Seeded(Mutex::new(self.seed ^ (number << 8) ^ (replica as u64)));
+        let weather = self.weather.clone();
+        let clock =
+            SimClock::new(self.server.clock(), move || SignedDuration::from_secs(weather.skew(replica)));
+        let chance = chance(self.seed ^ (number << 8) ^ (replica as u64));
         let flags: &[&str] = if self.elects { &["--leader-elect"] } else { &[] };
-        Controller::start(client, Arc::new(clock), Arc::new(chance), Arc::new(wire.clone()), flags)
+        Controller::start(client, Arc::new(clock), chance, Arc::new(wire.clone()), flags)
     }
 
     /// Until the process has ended: how, and whether there is to be another.
@@ -160,7 +132,7 @@ impl Maker {
         }
         let now = self.server.clock().now();
         self.record.with_process(name, |process| process.told = Some(now));
-        controller.tell_to_stop();
+        controller.ask_to_stop();
         tokio::select! {
             biased;
             () = wire.died() => {

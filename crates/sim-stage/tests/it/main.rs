@@ -8,6 +8,7 @@
 )]
 
 mod common;
+mod duplicates;
 mod faults;
 mod flow;
 mod month;

@@ -1,13 +1,15 @@
 //! mock-pki as a process: it starts in milliseconds, so each scenario has its own.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use mock_pki::client::{Control, Network};
 use serde::Deserialize;
 
 use crate::Result;
-use crate::pki::MockPki;
+use crate::pki::{MockPki, VaultServer};
 use crate::process::{Process, Start};
 
 #[derive(Deserialize)]
@@ -35,5 +37,6 @@ pub(super) async fn start(program: &str, folder: &Path, root_token: String) -> R
     .await?;
     let ready: Ready =
         process.says(&ready_file, Duration::from_secs(30), |text| serde_json::from_str(text).ok()).await?;
-    MockPki::new(ready.vault_url, root_token, &ready.control_url, Box::new(process)).await
+    let vault = VaultServer::new(ready.vault_url, root_token, Arc::new(Network::new()));
+    MockPki::new(vault, Control::new(&ready.control_url), Box::new(process)).await
 }

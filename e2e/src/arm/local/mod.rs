@@ -10,11 +10,14 @@ mod controller;
 mod identity;
 mod mock_pki;
 mod openbao;
+pub mod suite;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use external_issuer::clock::SystemClock;
 use futures::future::BoxFuture;
 use kube::Client;
 use tokio::sync::OnceCell;
@@ -22,11 +25,12 @@ use tokio::sync::OnceCell;
 use self::control_plane::ControlPlane;
 use self::controller::Processes;
 use crate::Result;
-use crate::audit::Audit;
+use crate::audit::AuditLog;
 use crate::controller::Controller as _;
+use crate::line::Line;
 use crate::manifest;
-use crate::pki::{MockPki, OpenBao, Pkis, VaultServer};
-use crate::world::Ground;
+use crate::pki::{self, MockPki, OpenBao, Pkis, VaultServer};
+use crate::world::{Ground, Pictures};
 
 /// What runs on this machine. It ends when this is dropped; [`Local::stop`] is the orderly way.
 pub struct Local {
@@ -57,7 +61,7 @@ fn program(name: &str, folder: &Path) -> Result<String> {
 
 impl Local {
     /// Brings everything up; `note` hears how far it has come.
-    pub async fn up(folder: &Path, seed: u64, note: impl Fn(&str)) -> Result<Self> {
+    pub async fn up(folder: &Path, pictures: Pictures, note: impl Fn(&str)) -> Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         std::fs::create_dir_all(folder)?;
         let controller_program = program("external-issuer", folder)?;
@@ -83,12 +87,13 @@ impl Local {
                 openbao: OnceCell::new(),
                 root_tokens: Mutex::default(),
             }),
-            audit: Arc::new(Audit::at(Path::new(&control_plane.facts.audit))),
+            audit: Arc::new(AuditLog::at(Path::new(&control_plane.facts.audit))),
             judged: Arc::default(),
+            clock: Arc::new(SystemClock),
+            pictures,
             controller_user: identity::USER.to_owned(),
             system: system.to_owned(),
             tenant_role: manifest::folder(&deploy.join("rbac/tenant"))?,
-            seed,
         };
         Ok(Self { control_plane, controller, ground })
     }
@@ -149,13 +154,21 @@ impl Pkis for LocalPkis {
         Box::pin(async { mock_pki::start(&self.mock_pki, &self.folder, self.root_token()?).await })
     }
 
+    fn line(&self, to: &VaultServer, by: Duration) -> BoxFuture<'_, Result<Box<dyn pki::Line>>> {
+        let to = to.url.trim_start_matches("http://").to_owned();
+        Box::pin(async move {
+            let line = Line::to(&to, by).await.context("a line to the PKI")?;
+            Ok(Box::new(line) as Box<dyn pki::Line>)
+        })
+    }
+
     fn root_tokens(&self) -> Vec<String> {
         self.root_tokens.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// A token that nobody knows, so that its appearance anywhere is a leak.
-fn random_token() -> Result<String> {
+pub(super) fn random_token() -> Result<String> {
     let mut bytes = [0; 16];
     rustls::crypto::aws_lc_rs::default_provider()
         .secure_random

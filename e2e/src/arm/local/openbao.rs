@@ -3,15 +3,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use mock_pki::client::Network;
 
 use super::cache;
 use crate::Result;
 use crate::manifest;
-use crate::pki::{OpenBao, VaultServer};
+use crate::pki::{OpenBao, Seal, VaultServer};
 use crate::port;
 use crate::process::{Process, Start};
 
@@ -45,8 +47,8 @@ pub(super) async fn start(folder: &Path, root_token: String) -> Result<OpenBao> 
             key.filter(|_| up).map(str::to_owned)
         })
         .await?;
-    let server = VaultServer::new(format!("http://{address}"), root_token);
-    OpenBao::new(server, unseal_key, Box::new(process)).await
+    let server = VaultServer::new(format!("http://{address}"), root_token, Arc::new(Network::new()));
+    OpenBao::new(server, Seal::Key(unseal_key), Box::new(process)).await
 }
 
 /// The program; installs it first if need be.

@@ -99,7 +99,7 @@ impl<'a> Story<'a> {
         narrator.step("the answer was judged: its key, names, usages, validity and chain are what was asked");
         let said = message.strip_prefix("certificate issued: ").unwrap_or(&message);
         narrator.good(&format!("Ready, Issued: {said}"));
-        world.certificate_at_revision(NAME, i64::try_from(revision)?).await?;
+        world.certificate_at_revision(NAME, u64::try_from(revision)?).await?;
         let leaf = self.secret(&world.pair(SECRET).await?)?;
         let ledger = pki.issued_for("web.example.com").await?;
         let known = ledger.iter().any(|issued| issued.serial.eq_ignore_ascii_case(&leaf.serial));

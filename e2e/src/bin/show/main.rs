@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use e2e::arm::local::Local;
-use e2e::world::World;
+use e2e::world::{Pictures, World};
 
 use self::chapters::Story;
 use self::narrator::Narrator;
@@ -86,7 +86,7 @@ async fn show(folder: &Path, keep: bool, narrator: &Narrator) -> e2e::Result<End
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     let local = tokio::select! {
-        local = Local::up(folder, SEED, |note| narrator.step(note)) => local?,
+        local = Local::up(folder, Pictures::Compare, |note| narrator.step(note)) => local?,
         // What was started ends with us.
         _ = &mut interrupted => return Ok(Ended::Interrupted),
     };
@@ -103,7 +103,7 @@ async fn show(folder: &Path, keep: bool, narrator: &Narrator) -> e2e::Result<End
 }
 
 async fn tell(local: &Local, folder: &Path, keep: bool, narrator: &Narrator) -> e2e::Result {
-    let world = World::new(&local.ground, "show").await?;
+    let world = World::new(&local.ground, "show", SEED).await?;
     let story = Story::new(&world, narrator);
     let pki = story.tell().await?;
     if keep {

@@ -1,12 +1,10 @@
 //! Making an ordered certificate: validity, faults, signature, ledger, answer.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use ca::{Extra, LeafProfile, Requested, Sans, SigningKey, Subject};
 use x509::Csr;
 
 use crate::{
-    fault::Issuance,
-    ledger::Issued,
+    issue::{self, Made},
     random,
     vault::{
         envelope::Answer,
@@ -72,9 +70,9 @@ impl Pki {
         warnings.extend(request.fields.unknown(order.fields_known));
         warnings.extend(request.fields.replaced(&["role"]));
 
-        let urls = self.urls();
+        let (urls, request_id) = (self.urls(), random::uuid());
         let leaf = LeafProfile {
-            serial: random::serial(),
+            serial: ledger.next_serial(),
             not_before: whole(minus(now, order.rules.not_before_duration)),
             not_after: whole(not_after),
             is_ca: false,
@@ -87,54 +85,51 @@ impl Pki {
             ca_issuers: urls.issuing_certificates.clone(),
             basic_constraints_on_leaf: order.rules.basic_constraints_valid_for_non_ca,
         };
-        let mut issuance = Issuance::new(leaf, order.requested, order.extra, &order.issuer.chain);
-        let faulty = context.certificates.apply(&mut issuance, order.common_name.as_deref(), now)?;
-        let certificate = issuance.issue(order.issuer.authority.as_ref())?;
-        let chain_pem = if faulty {
+        let made = issue::issue(
+            issue::Order {
+                authority: order.issuer.authority.as_deref(),
+                chain: &order.issuer.chain,
+                leaf,
+                requested: order.requested,
+                extra: order.extra,
+                common_name: order.common_name,
+                csr: order.csr,
+                kept: (!order.rules.no_store).then_some((&*self.archive, &order.issuer.id)),
+            },
+            issue::Asker {
+                issued_by: format!("vault {mount}{path}"),
+                request_id: request_id.clone(),
+                user_agent: request.user_agent.clone(),
+                idempotency_key: request.idempotency_key.clone(),
+                faults: context.certificates,
+                ledger,
+                now,
+            },
+        )?;
+        let Made { certificate, issuance, is_faulty } = made;
+        let chain_pem = if is_faulty {
             issuance.chain.iter().map(output::pem).collect()
         } else {
             order.issuer.chain_pem.clone()
         };
 
-        let serial = output::serial(&certificate);
-        if !order.rules.no_store {
-            self.store(&serial, &certificate, &order.issuer.id);
-        }
         let sent = Sent {
             certificate: &certificate,
             chain: &issuance.chain,
             chain_pem,
             key: order.key,
-            serial,
+            serial: output::serial(&certificate),
             without_roots: request.fields.boolean("remove_roots_from_chain", false)?,
         };
         let data = sent.data(format, &issuance)?;
         let mut answer = Answer::data_with(data, warnings);
         if let Answer::Envelope(envelope) = &mut answer {
+            envelope.request_id = request_id;
             if order.rules.generate_lease {
                 envelope.lease_id = format!("{mount}{path}/{}", random::base62());
                 envelope.lease_duration = not_after.duration_since(now).as_secs();
             }
-            ledger.record(Issued {
-                serial: certificate.serial_hex(),
-                request_id: envelope.request_id.clone(),
-                issued_by: format!("vault {mount}{path}"),
-                common_name: order.common_name,
-                subject_alt_names: certificate.subject_alt_names().iter().map(ToString::to_string).collect(),
-                spki_sha256: sha256(certificate.spki_der()),
-                csr_sha256: order.csr.map(|csr| random::hex(&csr.sha256())),
-                certificate_sha256: sha256(certificate.der()),
-                issued_at: now,
-                not_after: certificate.not_after(),
-                revoked_at: None,
-                user_agent: request.user_agent.clone(),
-                idempotency_key: request.idempotency_key.clone(),
-            });
         }
         Ok(answer)
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    random::hex(digest(&SHA256, bytes).as_ref())
 }

@@ -21,7 +21,7 @@ pub(crate) struct Issuer {
     /// How its CRLs are signed, as Go names it; empty for what was imported.
     pub(crate) revocation_algorithm: &'static str,
     /// Absent when only the certificate was imported.
-    pub(crate) authority: Option<Authority>,
+    pub(crate) authority: Option<Arc<Authority>>,
 }
 
 /// A key that waits for its certificate (`intermediate/generate`).
@@ -49,22 +49,23 @@ const MAX_PENDING: usize = 64;
 
 impl Issuers {
     /// Adds a CA with its key. The first becomes the default.
-    pub(crate) fn adopt(&mut self, authority: Authority, name: &str) -> Arc<Issuer> {
+    pub(crate) fn adopt(&mut self, authority: Arc<Authority>, name: &str, id: Arc<str>) -> Arc<Issuer> {
         let chain = authority.chain().to_vec();
         let algorithm = go_name(authority.key().algorithm());
-        self.add(chain, Some(authority), name, random::uuid(), algorithm)
+        self.add(id, chain, Some(authority), name, random::uuid(), algorithm)
     }
 
     fn add(
         &mut self,
+        id: Arc<str>,
         chain: Vec<Certificate>,
-        authority: Option<Authority>,
+        authority: Option<Arc<Authority>>,
         name: &str,
         key_id: String,
         revocation_algorithm: &'static str,
     ) -> Arc<Issuer> {
         let issuer = Arc::new(Issuer {
-            id: random::uuid().into(),
+            id,
             name: name.to_owned(),
             key_id: if authority.is_some() { key_id } else { String::new() },
             chain_pem: chain.iter().map(output::pem).collect(),
@@ -106,12 +107,13 @@ impl Issuers {
             }
             let waiting = self.pending.iter().position(|pending| certificate.has_key(pending.key.spki_der()));
             let chain = self.chain_of(certificate, certificates);
+            let own_id = random::uuid().into();
             let issuer = match waiting.map(|at| self.pending.remove(at)) {
                 Some(pending) => {
                     let authority = Authority::from_certificates(chain.clone(), pending.key)?;
-                    self.add(chain, Some(authority), "", pending.id, "")
+                    self.add(own_id, chain, Some(Arc::new(authority)), "", pending.id, "")
                 }
-                None => self.add(chain, None, "", String::new(), ""),
+                None => self.add(own_id, chain, None, "", String::new(), ""),
             };
             imported.push((Arc::clone(&issuer.id), issuer.key_id.clone()));
         }
@@ -128,6 +130,11 @@ impl Issuers {
             chain.push(next);
         }
         chain
+    }
+
+    /// Those that can sign.
+    pub(crate) fn with_keys(&self) -> Vec<Arc<Issuer>> {
+        self.all.iter().filter(|issuer| issuer.authority.is_some()).map(Arc::clone).collect()
     }
 
     pub(crate) fn default_issuer(&self) -> Option<&Arc<Issuer>> {

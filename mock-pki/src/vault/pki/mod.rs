@@ -1,10 +1,13 @@
 //! A mounted `pki` secrets engine.
 
 mod asked;
+mod crl;
 mod csr;
 mod fulfil;
 mod issuer;
+mod lists;
 mod names;
+mod ocsp;
 mod output;
 mod reads;
 mod revoke;
@@ -27,6 +30,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    archive::Archive,
+    ca::Ca,
+    crl::Which,
     fault::Certificates,
     ledger::Ledger,
     sync::{read, write},
@@ -37,8 +43,10 @@ use crate::{
         token::SYSTEM_TTL,
     },
 };
+use crl::CrlConfig;
 use issuer::{Issuer, Issuers};
 use role::Role;
+pub(crate) use {names::glob, output::colons};
 
 /// One `pki` mount.
 #[derive(Debug)]
@@ -48,7 +56,8 @@ pub(crate) struct Pki {
     issuers: RwLock<Issuers>,
     roles: RwLock<BTreeMap<String, Arc<Role>>>,
     urls: RwLock<Arc<Urls>>,
-    certificates: RwLock<BTreeMap<String, Stored>>,
+    archive: Arc<Archive>,
+    crl_config: RwLock<CrlConfig>,
 }
 
 /// Where certificates say that more can be found (`config/urls`).
@@ -57,14 +66,6 @@ struct Urls {
     issuing_certificates: Vec<String>,
     crl_distribution_points: Vec<String>,
     ocsp_servers: Vec<String>,
-}
-
-/// A certificate that is kept, by its serial number with colons.
-#[derive(Debug)]
-struct Stored {
-    der: Box<[u8]>,
-    revoked: Option<Timestamp>,
-    issuer_id: Arc<str>,
 }
 
 /// Who asks, where: what signing needs to know besides the fields.
@@ -89,14 +90,17 @@ pub(crate) fn is_public(path: &str) -> bool {
             | ["cert", _]
             | ["cert", _, "raw"]
             | ["cert", _, "raw", "pem"]
-            | ["issuer", _, "json" | "der" | "pem"]
+            | ["issuer", _, "json" | "der" | "pem" | "crl"]
+            | ["issuer", _, "crl", ..]
+            | ["ocsp", ..]
     )
 }
 
 /// Whether a path makes keys or signatures. With RSA these take seconds and milliseconds, too long for a thread
 /// that serves other connections.
 pub(crate) fn may_compute(path: &str) -> bool {
-    let computing = ["issue", "generate", "sign", "sign-verbatim", "sign-intermediate"];
+    let computing =
+        ["issue", "generate", "sign", "sign-verbatim", "sign-intermediate", "crl", "delta-crl", "ocsp"];
     path.split('/').any(|segment| computing.contains(&segment))
 }
 
@@ -108,14 +112,16 @@ impl Pki {
             issuers: RwLock::default(),
             roles: RwLock::default(),
             urls: RwLock::default(),
-            certificates: RwLock::default(),
+            archive: Arc::default(),
+            crl_config: RwLock::default(),
         }
     }
 
-    /// With an issuer, and a lease as long as its root's.
-    pub(crate) fn bootstrapped(authority: ca::Authority, name: &str) -> Self {
-        let pki = Self::new(0, 87_600 * 3600);
-        write(&pki.issuers).adopt(authority, name);
+    /// With a CA that other faces issue from as well, and a lease as long as its root's.
+    pub(crate) fn bootstrapped(ca: &Ca, now: Timestamp) -> Self {
+        let pki = Self { archive: Arc::clone(&ca.archive), ..Self::new(0, 87_600 * 3600) };
+        write(&pki.issuers).adopt(Arc::clone(&ca.authority), ca.name, Arc::clone(&ca.id));
+        pki.rebuild_crls(now);
         pki
     }
 
@@ -187,14 +193,29 @@ impl Pki {
                 "default_follows_latest_issuer": false,
             }))),
             (["revoke"], Update) => self.revoke(context),
-            (["certs"], List) => {
-                Ok(Answer::keys(&request.page(read(&self.certificates).keys().cloned().collect())))
+            (["config", "crl"], Read) => Ok(self.read_crl_config()),
+            (["config", "crl"], Update) => self.write_crl_config(context),
+            (["crl", "rotate"], Read) => Ok(self.rotate(now)),
+            (["crl", "rotate-delta"], Read) => Ok(self.rotate_delta(now)),
+            (["crl"], Read) => self.crl_file(Which::Complete, false, now),
+            (["crl", "pem"], Read) => self.crl_file(Which::Complete, true, now),
+            (["crl", "delta"], Read) => self.crl_file(Which::Delta, false, now),
+            (["crl", "delta", "pem"], Read) => self.crl_file(Which::Delta, true, now),
+            (["cert", "crl"], Read) => self.crl_as_certificate(Which::Complete, now),
+            (["cert", "delta-crl"], Read) => self.crl_as_certificate(Which::Delta, now),
+            (["issuer", issuer, "crl"], Read) => self.issuers_crl(issuer, Which::Complete, "", now),
+            (["issuer", issuer, "crl", form @ ("der" | "pem")], Read) => {
+                self.issuers_crl(issuer, Which::Complete, form, now)
             }
-            (["certs", "revoked"], List) => {
-                let certificates = read(&self.certificates);
-                let revoked = certificates.iter().filter(|(_, stored)| stored.revoked.is_some());
-                Ok(Answer::keys(&request.page(revoked.map(|(serial, _)| serial.clone()).collect())))
+            (["issuer", issuer, "crl", "delta"], Read) => self.issuers_crl(issuer, Which::Delta, "", now),
+            (["issuer", issuer, "crl", "delta", form @ ("der" | "pem")], Read) => {
+                self.issuers_crl(issuer, Which::Delta, form, now)
             }
+            (["ocsp"], Update) => self.ocsp_post(request.ocsp.as_deref().unwrap_or_default(), now),
+            (["ocsp", _, ..], Read) => self.ocsp_get(path.strip_prefix("ocsp/").unwrap_or_default(), now),
+            (["certs"], List) => Ok(self.list(request, |_| true)),
+            (["certs", "revoked"], List) => Ok(self.list(request, |kept| kept.revoked.is_some())),
+            (["certs", "detailed"], List) => Ok(self.list_detailed(request)),
             (["issuers"], List) => Ok(Answer::data(read(&self.issuers).list())),
             (
                 ["ca" | "ca_chain"]
@@ -265,12 +286,6 @@ impl Pki {
     fn urls(&self) -> Arc<Urls> {
         Arc::clone(&read(&self.urls))
     }
-
-    fn store(&self, serial: &str, certificate: &x509::Certificate, issuer_id: &Arc<str>) {
-        let stored =
-            Stored { der: certificate.der().into(), revoked: None, issuer_id: Arc::clone(issuer_id) };
-        write(&self.certificates).insert(serial.to_owned(), stored);
-    }
 }
 
 impl Urls {
@@ -291,6 +306,11 @@ impl Urls {
     }
 }
 
+/// The bytes of a serial number, written with colons or hyphens between them.
+fn serial_bytes(text: &str) -> Option<Vec<u8>> {
+    text.split([':', '-']).map(|byte| u8::from_str_radix(byte, 16).ok().filter(|_| byte.len() == 2)).collect()
+}
+
 fn is_url(text: &str) -> bool {
     text.is_ascii()
         && text.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
@@ -299,18 +319,21 @@ fn is_url(text: &str) -> bool {
 /// Paths that exist, for other methods.
 fn is_known(segments: &[&str]) -> bool {
     match segments {
-        [only] => {
-            ["sign-verbatim", "roles", "certs", "revoke", "issuers", "root", "ca", "ca_chain"].contains(only)
+        [only] if *only != "cert" => {
+            ["sign-verbatim", "roles", "certs", "revoke", "issuers", "root", "ca", "ca_chain", "crl", "ocsp"]
+                .contains(only)
         }
         ["sign" | "issue" | "roles" | "sign-verbatim" | "issuer", _]
-        | ["issuer", _, "sign" | "issue" | "sign-verbatim" | "json" | "der" | "pem", ..]
+        | ["issuer", _, "sign" | "issue" | "sign-verbatim" | "json" | "der" | "pem" | "crl", ..]
         | ["root" | "intermediate", "generate", _]
         | ["root", "sign-intermediate"]
         | ["intermediate", "set-signed"]
-        | ["config", "urls" | "issuers"]
-        | ["certs", "revoked"]
+        | ["config", "urls" | "issuers" | "crl"]
+        | ["crl", "rotate" | "rotate-delta" | "pem" | "delta"]
+        | ["crl", "delta", "pem"]
+        | ["certs", "revoked" | "detailed"]
         | ["ca", "pem"]
-        | ["cert", ..] => true,
+        | ["cert" | "ocsp", ..] => true,
         _ => false,
     }
 }

@@ -1,14 +1,16 @@
 //! Reading certificates and chains.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use x509::Certificate;
 
 use crate::{
+    archive::{Kept, Revoked},
     sync::read,
     vault::{
         envelope::Answer,
         error::Refusal,
-        pki::{Pki, Stored, issuer::Issuer, object, output},
+        pki::{Pki, issuer::Issuer, object, output, serial_bytes},
     },
 };
 
@@ -57,15 +59,15 @@ impl Pki {
                 PEM,
                 with_newlines(&self.issuer(reference)?.chain_pem).into_iter().next().map(Into::into),
             )),
-            _ => Err(Refusal::with(http::StatusCode::NOT_FOUND, "unsupported path")),
+            _ => Err(Refusal::with(StatusCode::NOT_FOUND, "unsupported path")),
         }
     }
 
-    fn own<T>(&self, pick: impl FnOnce(&Issuer) -> Option<T>) -> Option<T> {
+    pub(super) fn own<T>(&self, pick: impl FnOnce(&Issuer) -> Option<T>) -> Option<T> {
         read(&self.issuers).default_issuer().and_then(|issuer| pick(issuer))
     }
 
-    fn issuer(&self, reference: &str) -> Result<std::sync::Arc<Issuer>, Refusal> {
+    pub(super) fn issuer(&self, reference: &str) -> Result<std::sync::Arc<Issuer>, Refusal> {
         let missing = || Refusal::internal(&format!("unable to find PKI issuer for reference: {reference}"));
         read(&self.issuers).find(reference).ok_or_else(missing)
     }
@@ -80,22 +82,21 @@ impl Pki {
         if !serial.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'-'))
             || serial.is_empty()
         {
-            return Err(Refusal::with(http::StatusCode::NOT_FOUND, "unsupported path"));
+            return Err(Refusal::with(StatusCode::NOT_FOUND, "unsupported path"));
         }
-        let serial = serial.replace('-', ":").to_ascii_lowercase();
-        let certificates = read(&self.certificates);
-        let stored = certificates.get(&serial).ok_or_else(Refusal::absent)?;
+        let kept = serial_bytes(serial).and_then(|serial| self.archive.find(&serial));
+        let kept = kept.ok_or_else(Refusal::absent)?;
         let certificate =
-            Certificate::from_der(&stored.der).map_err(|error| Refusal::internal(&error.to_string()))?;
-        let shown = shown(&certificate, Some(stored));
+            kept.certificate().ok_or_else(|| Refusal::internal("the certificate cannot be read"))?;
+        let shown = shown(&certificate, Some(&kept));
         Ok((certificate, shown))
     }
 }
 
-fn shown(certificate: &Certificate, stored: Option<&Stored>) -> Value {
+fn shown(certificate: &Certificate, kept: Option<&Kept>) -> Value {
     let mut pairs = vec![("certificate", json!(output::pem(certificate)))];
-    if let Some((at, issuer_id)) = stored.and_then(|stored| Some((stored.revoked?, &stored.issuer_id))) {
-        pairs.push(("issuer_id", json!(&**issuer_id)));
+    if let Some((Revoked { at, .. }, issuer)) = kept.and_then(|kept| Some((kept.revoked?, &kept.issuer))) {
+        pairs.push(("issuer_id", json!(&**issuer)));
         pairs.push(("revocation_time", json!(at.as_second())));
         pairs.push(("revocation_time_rfc3339", json!(at.to_string())));
     } else {
@@ -130,6 +131,8 @@ fn with_newlines(chain: &[String]) -> Vec<String> {
     chain.iter().map(|pem| format!("{pem}\n")).collect()
 }
 
-fn raw(content_type: &'static str, body: Option<Vec<u8>>) -> Answer {
-    Answer::Raw { content_type, body: body.unwrap_or_default() }
+/// A file, or 204 where there is none.
+pub(super) fn raw(content_type: &'static str, body: Option<Vec<u8>>) -> Answer {
+    let status = if body.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
+    Answer::Raw { status, content_type, body: body.unwrap_or_default() }
 }

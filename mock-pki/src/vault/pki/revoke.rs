@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use crate::{
-    sync::write,
+    archive::Revoked,
+    random,
+    sync::read,
     vault::{
         envelope::Answer,
         error::Refusal,
-        pki::{Context, Pki, object, output},
+        pki::{Context, Pki, object, output, serial_bytes},
     },
 };
 
@@ -16,7 +18,7 @@ impl Pki {
     pub(crate) fn revoke(&self, context: Context<'_>) -> Result<Answer, Refusal> {
         let fields = &context.request.fields;
         let (given, certificate) = (fields.text("serial_number")?, fields.text("certificate")?);
-        let serial = match (given.is_empty(), certificate.is_empty()) {
+        let shown = match (given.is_empty(), certificate.is_empty()) {
             (true, true) => {
                 return Err(Refusal::bad("The serial number or certificate to revoke must be provided."));
             }
@@ -28,15 +30,18 @@ impl Pki {
             (false, true) => given.replace('-', ":").to_ascii_lowercase(),
             (true, false) => serial_of(&certificate)?,
         };
-        let mut certificates = write(&self.certificates);
         let missing = || {
-            let shown: String = serial.chars().take(200).collect();
+            let shown: String = shown.chars().take(200).collect();
             Refusal::bad(format!("certificate with serial {shown} not found."))
         };
-        let stored = certificates.get_mut(&serial).ok_or_else(missing)?;
-        let at = *stored.revoked.get_or_insert(context.now);
-        drop(certificates);
-        context.ledger.revoke(&serial.replace(':', ""), at);
+        let serial = serial_bytes(&shown).ok_or_else(missing)?;
+        let now = Revoked { at: context.now, reason: None };
+        let before = self.archive.revoke(&serial, now).ok_or_else(missing)?;
+        let at = before.revoked.unwrap_or(now).at;
+        context.ledger.revoke(&random::hex(&serial), at);
+        if before.revoked.is_none() && !read(&self.crl_config).auto_rebuild {
+            self.rebuild_crls(context.now);
+        }
         Ok(Answer::data(object([
             ("revocation_time", json!(at.as_second())),
             ("revocation_time_rfc3339", json!(at.to_string())),

@@ -1,5 +1,7 @@
 //! Making CAs: roots, intermediates and what signs them.
 
+use std::sync::Arc;
+
 use ca::{AttributeType, Authority, Extra, LeafProfile, Requested, Sans, SigningKey, Subject};
 use serde_json::{Value, json};
 use x509::{Certificate, usage::KeyUsage};
@@ -107,9 +109,10 @@ impl Pki {
         let authority = Authority::self_signed_as(key, &profile, Vec::new())?;
         let certificate =
             authority.chain().first().cloned().ok_or_else(|| Refusal::internal("no certificate"))?;
-        let issuer = write(&self.issuers).adopt(authority, &name);
+        let issuer = write(&self.issuers).adopt(Arc::new(authority), &name, random::uuid().into());
         let serial = output::serial(&certificate);
-        self.store(&serial, &certificate, &issuer.id);
+        self.archive.keep(&certificate, &issuer.id);
+        self.rebuild_crls(context.now);
         let format = Format::read(&fields.text("format")?)?;
         let shown = one(&certificate, format);
         let mut pairs = vec![
@@ -188,7 +191,7 @@ impl Pki {
         let authority = issuer.authority.as_ref().ok_or_else(|| Refusal::internal("no private key"))?;
         let certificate = authority.issue_for(&Requested::from(&csr), &profile, vec![ca_usages()])?;
         let serial = output::serial(&certificate);
-        self.store(&serial, &certificate, &issuer.id);
+        self.archive.keep(&certificate, &issuer.id);
         let chain = std::iter::once(&certificate).chain(&issuer.chain);
         let chain: Vec<String> = chain.map(|certificate| one(certificate, format)).collect();
         let certificate_text =
@@ -215,6 +218,7 @@ impl Pki {
         let certificates = x509::bundle::read_certificates(text.as_bytes())
             .map_err(|error| Refusal::bad(format!("error importing: {error}")))?;
         let imported = write(&self.issuers).import(&certificates)?;
+        self.rebuild_crls(context.now);
         let ids: Vec<&str> = imported.iter().map(|(id, _)| &**id).collect();
         let mapping = imported.iter().map(|(id, key)| (id.to_string(), json!(key)));
         let data = json!({

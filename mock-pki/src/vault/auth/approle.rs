@@ -11,11 +11,11 @@ use crate::{
     sync::{read, write},
     vault::{
         State,
+        auth::{Context, Known, TokenSettings},
         envelope::Answer,
         error::Refusal,
         fields::Fields,
         request::{Operation, Request},
-        token::{NewToken, SYSTEM_TTL, capped, policies},
     },
 };
 
@@ -28,7 +28,6 @@ pub(crate) struct AppRole {
 #[derive(Clone)]
 struct Role {
     id: String,
-    entity_id: String,
     settings: Settings,
     secrets: BTreeMap<String, Secret>,
 }
@@ -38,13 +37,7 @@ struct Settings {
     bind_secret_id: bool,
     secret_id_num_uses: i64,
     secret_id_ttl: i64,
-    token_explicit_max_ttl: i64,
-    token_max_ttl: i64,
-    token_no_default_policy: bool,
-    token_num_uses: i64,
-    token_period: i64,
-    token_policies: Vec<String>,
-    token_ttl: i64,
+    token: TokenSettings,
 }
 
 #[derive(Clone)]
@@ -57,14 +50,8 @@ struct Secret {
 }
 
 impl AppRole {
-    pub(crate) fn route(
-        &self,
-        state: &State,
-        request: &Request,
-        mount: &str,
-        path: &str,
-        now: Timestamp,
-    ) -> Result<Answer, Refusal> {
+    pub(crate) fn route(&self, context: Context<'_>) -> Result<Answer, Refusal> {
+        let Context { state, request, mount, path, now, .. } = context;
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         match (segments.as_slice(), request.operation) {
             (["login"], Operation::Update | Operation::Read) => self.login(state, request, mount, now),
@@ -162,7 +149,6 @@ impl AppRole {
             }
             None => Role {
                 id: if role_id.is_empty() { random::uuid() } else { role_id },
-                entity_id: random::uuid(),
                 settings,
                 secrets: BTreeMap::new(),
             },
@@ -234,45 +220,16 @@ impl AppRole {
             return Err(wrong());
         }
         meta.insert("role_name".to_owned(), json!(name));
-        let settings = role.settings.clone();
-        let (display_name, entity_id) = (mount.trim_end_matches('/').to_owned(), role.entity_id.clone());
+        let settings = role.settings.token.clone();
+        let known = Known {
+            display_name: mount.trim_end_matches('/').to_owned(),
+            path: format!("auth/{mount}login"),
+            alias: role.id.clone(),
+            meta,
+        };
         drop(roles);
-        let policies = policies(settings.token_policies.clone(), !settings.token_no_default_policy);
-        let max_ttl = if settings.token_max_ttl > 0 { settings.token_max_ttl } else { SYSTEM_TTL };
-        let ttl = if settings.token_ttl > 0 { settings.token_ttl } else { SYSTEM_TTL };
-        let warnings = limits_that_cut(&settings, ttl, max_ttl);
-        let created = state.tokens.create(
-            NewToken {
-                policies,
-                display_name,
-                path: format!("auth/{mount}login"),
-                meta: Some(meta),
-                entity_id,
-                orphan: true,
-                renewable: true,
-                ttl: ttl.min(max_ttl),
-                explicit_max_ttl: settings.token_explicit_max_ttl,
-                max_ttl,
-                period: settings.token_period,
-                num_uses: settings.token_num_uses,
-                ..NewToken::default()
-            },
-            now,
-        );
-        let (id, token) = created.ok_or_else(|| Refusal::internal("the token's id is taken"))?;
-        Ok(Answer::auth(token.auth(&id, token.ttl(now)), warnings))
+        settings.log_in(state, known, now)
     }
-}
-
-/// What is said of the limits that make a token live shorter than its role's TTL or period.
-fn limits_that_cut(settings: &Settings, ttl: i64, max_ttl: i64) -> Vec<String> {
-    let explicit = Some(settings.token_explicit_max_ttl).filter(|limit| *limit > 0);
-    if settings.token_period > 0 {
-        let cut = explicit.filter(|limit| settings.token_period > *limit);
-        return cut.map(|limit| capped("period", settings.token_period, limit)).into_iter().collect();
-    }
-    let limit = explicit.map_or(max_ttl, |limit| limit.min(max_ttl));
-    (ttl > limit).then(|| capped("TTL", ttl, limit)).into_iter().collect()
 }
 
 fn missing(name: &str) -> Refusal {
@@ -289,29 +246,12 @@ impl Settings {
             (false, Some(known)) => Ok(known),
             _ => fields.integer(name),
         };
-        // `policies` is the older name.
-        let policies = ["token_policies", "policies"].into_iter().find(|name| fields.has(name));
         Ok(Self {
             bind_secret_id: fields
                 .boolean("bind_secret_id", known.is_none_or(|known| known.bind_secret_id))?,
             secret_id_num_uses: integer("secret_id_num_uses", known.map(|known| known.secret_id_num_uses))?,
             secret_id_ttl: seconds("secret_id_ttl", known.map(|known| known.secret_id_ttl))?,
-            token_explicit_max_ttl: seconds(
-                "token_explicit_max_ttl",
-                known.map(|known| known.token_explicit_max_ttl),
-            )?,
-            token_max_ttl: seconds("token_max_ttl", known.map(|known| known.token_max_ttl))?,
-            token_no_default_policy: fields.boolean(
-                "token_no_default_policy",
-                known.is_some_and(|known| known.token_no_default_policy),
-            )?,
-            token_num_uses: integer("token_num_uses", known.map(|known| known.token_num_uses))?,
-            token_period: seconds("token_period", known.map(|known| known.token_period))?,
-            token_policies: match policies {
-                Some(name) => fields.list(name)?,
-                None => known.map(|known| known.token_policies.clone()).unwrap_or_default(),
-            },
-            token_ttl: seconds("token_ttl", known.map(|known| known.token_ttl))?,
+            token: TokenSettings::read(fields, known.map(|known| &known.token))?,
         })
     }
 }
@@ -319,22 +259,12 @@ impl Settings {
 impl Role {
     fn describe(&self) -> Answer {
         let settings = &self.settings;
-        Answer::data(json!({
+        settings.token.describe(json!({
             "bind_secret_id": settings.bind_secret_id,
             "local_secret_ids": false,
             "secret_id_bound_cidrs": null,
             "secret_id_num_uses": settings.secret_id_num_uses,
             "secret_id_ttl": settings.secret_id_ttl,
-            "token_bound_cidrs": [],
-            "token_explicit_max_ttl": settings.token_explicit_max_ttl,
-            "token_max_ttl": settings.token_max_ttl,
-            "token_no_default_policy": settings.token_no_default_policy,
-            "token_num_uses": settings.token_num_uses,
-            "token_period": settings.token_period,
-            "token_policies": settings.token_policies,
-            "token_strictly_bind_ip": false,
-            "token_ttl": settings.token_ttl,
-            "token_type": "default",
         }))
     }
 }

@@ -1,5 +1,5 @@
-//! One request to the Vault face, from bytes to bytes: faults, limits and the journal are here, so that the
-//! routes know nothing of them.
+//! One request to a face, from bytes to bytes: faults, limits and the journal are here, so that the faces know
+//! nothing of them.
 
 use std::{
     sync::Arc,
@@ -7,16 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::{
-    connection::{CutShort, Ending},
-    fault::{Body, Plan, Reply, full},
+    connection::{Connection, CutShort},
+    face::{Answered, Call, Face, short_header},
+    fault::{Asked, Body, Plan, Reply, full},
     journal::{Entry, redacted},
     store::{Epoch, World},
-    vault::{self, Answered, body::MAX_BODY, pki, request::common_name},
 };
 
 /// A client that sends no complete body in this time is let go.
@@ -24,32 +24,34 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Answers one request, or cuts the connection.
 pub(crate) async fn serve(
+    face: &'static Face,
     world: Arc<World>,
-    ending: Ending,
+    connection: Connection,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, CutShort> {
     let (head, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, face.max_body).collect()).await;
     let body = match body {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(vault::refuse(vault::too_large())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err((face.too_large)()),
         // The client is gone, or too slow.
         Ok(Err(_)) | Err(_) => return Err(CutShort),
     };
-    respond(&world, &ending, head, body).await
+    respond(face, &world, &connection, head, body).await
 }
 
 /// The same once the body is there, or is an answer of its own.
 pub(crate) async fn respond(
+    face: &'static Face,
     world: &World,
-    ending: &Ending,
-    head: http::request::Parts,
+    connection: &Connection,
+    head: Parts,
     body: Result<Bytes, Answered>,
 ) -> Result<Response<Body>, CutShort> {
     let (started, epoch) = (Instant::now(), world.epoch());
     let (at, head) = (epoch.now(), Arc::new(head));
     let plan = match &body {
-        Ok(body) => world.faults.plan(head.uri.path(), || common_name(&head.headers, body)),
+        Ok(body) => world.faults.plan(face, head.uri.path(), || (face.common_name)(&head, body)),
         Err(_) => Plan::default(),
     };
     let delay: Duration = plan.http.iter().map(|fault| fault.behaviour.delay()).sum();
@@ -60,12 +62,20 @@ pub(crate) async fn respond(
     let answered = match body {
         Err(answered) => answered,
         Ok(_) if !plan.http.iter().all(|fault| fault.behaviour.lets_through()) => Answered::empty(),
-        Ok(body) => answer(&epoch, &head, body, &plan).await,
+        Ok(body) => {
+            let call = Call {
+                head: Arc::clone(&head),
+                body,
+                client: Arc::clone(&connection.client),
+                plan: Arc::clone(&plan),
+            };
+            answer(face, &epoch, call).await
+        }
     };
     let Answered { response, request_id } = answered;
     let mut reply = Reply::Answer(response.map(full));
     for fault in &plan.http {
-        reply = fault.behaviour.spoil(reply, &head.uri);
+        reply = fault.behaviour.spoil(reply, &Asked { face, uri: &head.uri });
     }
     let status = match &reply {
         Reply::Answer(answer) => Some(answer.status().as_u16()),
@@ -75,44 +85,35 @@ pub(crate) async fn respond(
         plan.http.first().map(|fault| fault.name().to_owned()).or_else(|| plan.certificates.applied());
     let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let path = redacted(head.uri.path());
-    tracing::info!(method = %head.method, path, status, fault, microseconds, "answered");
+    tracing::info!(face = face.name, method = %head.method, path, status, fault, microseconds, "answered");
     epoch.journal.record(Entry {
         number: 0,
         at,
-        face: "vault".to_owned(),
+        face: face.name.to_owned(),
         method: head.method.as_str().chars().take(16).collect(),
         path,
         status,
         request_id,
         fault,
         microseconds,
-        user_agent: head
-            .headers
-            .get(http::header::USER_AGENT)
-            .map(|agent| String::from_utf8_lossy(agent.as_bytes()).chars().take(200).collect()),
+        user_agent: short_header(&head.headers, header::USER_AGENT),
     });
     match reply {
         Reply::Answer(answer) => Ok(answer),
-        Reply::Cut(how) => Err(ending.cut(how)),
+        Reply::Cut(how) => Err(connection.ending.cut(how)),
     }
 }
 
-async fn answer(
-    epoch: &Arc<Epoch>,
-    head: &Arc<http::request::Parts>,
-    body: Bytes,
-    plan: &Arc<Plan>,
-) -> Answered {
-    let sealed = plan.http.iter().any(|fault| fault.behaviour.seals());
-    let (epoch, head, plan) = (Arc::clone(epoch), Arc::clone(head), Arc::clone(plan));
-    let slow = pki::may_compute(head.uri.path());
-    let work = move || {
-        vault::handle(&epoch, &head.method, &head.uri, &head.headers, &body, sealed, &plan.certificates)
-    };
-    if !slow {
-        return work();
+async fn answer(face: &'static Face, epoch: &Arc<Epoch>, call: Call) -> Answered {
+    if !(face.computes)(&call.head) {
+        return (face.answer)(epoch, &call);
     }
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        vault::refuse(vault::error::Refusal::with(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
+    let epoch = Arc::clone(epoch);
+    tokio::task::spawn_blocking(move || (face.answer)(&epoch, &call)).await.unwrap_or_else(|_| {
+        let (content_type, body) = (face.error)(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+        Answered { response, request_id: None }
     })
 }
