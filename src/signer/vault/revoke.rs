@@ -24,7 +24,7 @@ impl VaultSigner {
     pub(super) async fn revoke_certificate(&self, certificate: &Certificate) -> Revocation {
         let by_number = Revoke::SerialNumber(colons(&certificate.serial_hex()));
         let mut revoked = self.post_revocation(&by_number).await;
-        if revoked.as_ref().is_err_and(|failure| failure.is_about_the_request()) {
+        if revoked.as_ref().is_err_and(Failure::is_about_the_request) {
             revoked = self.post_revocation(&Revoke::Certificate(certificate.to_pem())).await;
         }
         match revoked {
