@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -122,9 +122,10 @@ impl Server {
     }
 
     /// Who sends a request, by its headers and by the certificate of its connection.
+    #[cfg(feature = "https")]
     pub(crate) fn authenticate(
         &self,
-        headers: &HeaderMap,
+        headers: &http::HeaderMap,
         certificate: Option<&Identity>,
     ) -> Result<Identity, Failure> {
         self.shared.lock().authenticate(self.shared.now(), headers, certificate)
