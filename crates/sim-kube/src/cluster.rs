@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -71,6 +71,8 @@ pub struct Cluster {
     pub(crate) controllers: Controllers,
     pub(crate) watches: BTreeMap<WatchId, Watch>,
     pub(crate) next_watch: u64,
+    /// What the request under way is warned of.
+    pub(crate) warnings: Vec<String>,
     faults: Faults,
 }
 
@@ -98,6 +100,7 @@ impl Cluster {
             controllers: Controllers::default(),
             watches: BTreeMap::new(),
             next_watch: 0,
+            warnings: Vec::new(),
             faults: Faults::default(),
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -197,10 +200,15 @@ impl Cluster {
         let mut answer = self
             .answer(now, request, identity)
             .unwrap_or_else(|failure| Answer::Response(respond::failed(&failure)));
-        respond::mark(match &mut answer {
+        let headers = match &mut answer {
             Answer::Response(response) => response.headers_mut(),
             Answer::Watch(head, _) => head.headers_mut(),
-        });
+        };
+        respond::mark(headers);
+        respond::warn(headers, &std::mem::take(&mut self.warnings));
+        if let (&Method::HEAD, Answer::Response(response)) = (request.method(), &mut answer) {
+            response.body_mut().clear();
+        }
         self.observe(now);
         answer
     }

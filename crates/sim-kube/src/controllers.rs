@@ -1,8 +1,11 @@
 //! What a real control plane's controllers do, as far as clients rely on it: objects go after their owners, the
-//! content of a namespace with the namespace, custom objects with their definition, events after an hour; and the
-//! kinds of a new definition are served.
+//! content of a namespace with the namespace, custom objects with their definition, events after an hour; every
+//! namespace has a ServiceAccount; and the kinds of a new definition are served.
 //!
 //! They look at the history for what there is to do, and do it a little later, as they do in a real cluster.
+
+mod emptied;
+mod furnish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub(crate) struct Controllers {
     expiring: VecDeque<(Timestamp, String, u64)>,
     /// When the history before a revision is forgotten.
     compactions: VecDeque<(Timestamp, u64)>,
+    /// The authority that every namespace is to know, as PEM.
+    root_ca: Option<String>,
 }
 
 impl Controllers {
@@ -89,7 +94,10 @@ impl Cluster {
                     ));
                 }
                 roles |= resource.group == rbac::GROUP && resource.plural == "clusterroles";
+                let of_a_namespace = resource.group.is_empty()
+                    && (resource.plural == "namespaces" || path.ends_with(furnish::ROOT_CA));
                 sweep |= match &change.new {
+                    Some(_) if of_a_namespace => true,
                     Some(object) => object::is_deleting(object) || object::owners(object).next().is_some(),
                     None => true,
                 };
@@ -124,28 +132,34 @@ impl Cluster {
         if !definition::is_established(&stored) && !object::is_deleting(&stored) {
             let mut established = Value::clone(&stored);
             object::put(&mut established, "status", Some(definition::established(&stored, &meta::time(now))));
-            let established = self.tracked(now, &stored, established);
+            let (group, plural) = (&resource.group, &resource.plural);
+            let established = self.tracked(group, plural, "status", now, &stored, established);
             self.store.put(now, &resource, "", name, established);
         }
     }
 
-    /// A definition with a status that the server itself wrote.
-    fn tracked(&mut self, now: Timestamp, old: &Value, definition: Value) -> Value {
-        let Some(kind) =
-            self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions").cloned()
-        else {
-            return definition;
-        };
+    /// A definition or a namespace with a part that the control plane itself wrote.
+    fn tracked(
+        &mut self,
+        group: &str,
+        plural: &str,
+        subresource: &str,
+        now: Timestamp,
+        old: &Value,
+        new: Value,
+    ) -> Value {
+        let Some(kind) = self.registry.find(group, "v1", plural).cloned() else { return new };
+        let manager = if group.is_empty() { "kube-controller-manager" } else { "kube-apiserver" };
         let schema = self.schemas.of(&kind);
         let scope = Scope {
             schema: &schema,
             api_version: &kind.api_version(),
             kind: &kind.kind,
-            subresource: "status",
-            ignored: &["metadata", "spec"],
+            subresource,
+            ignored: if subresource == "status" { &["metadata", "spec"] } else { &["metadata", "status"] },
             now,
         };
-        scope.track(Some(old), definition, "kube-apiserver")
+        scope.track(Some(old), new, manager)
     }
 
     /// Gives the ClusterRoles that are made of others the rules of these.
@@ -156,7 +170,12 @@ impl Cluster {
         for role in &roles {
             let all = roles.iter().map(AsRef::as_ref);
             let Some(together) = rbac::aggregated_rules(role, all, selects) else { continue };
-            if role.get("rules") != Some(&json!(together)) {
+            // With nothing to give it keeps what it has.
+            if together.is_empty() {
+                continue;
+            }
+            let have = role.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            if have != together {
                 let mut aggregated = Value::clone(role);
                 object::put(&mut aggregated, "rules", Some(json!(together)));
                 self.store.put(now, &resource, "", object::name(role), aggregated);
@@ -180,6 +199,7 @@ impl Cluster {
         self.collect_garbage(now);
         self.purge_namespaces(now);
         self.purge_definitions(now);
+        self.furnish_namespaces(now);
         if self.store.revision() > before {
             self.controllers.sweep = Some(after(now, self.options.controllers_delay));
         }
@@ -196,7 +216,8 @@ impl Cluster {
         let mut blocked: BTreeSet<&str> = BTreeSet::new();
         for (kind, object) in &everything {
             let owners: Vec<&Value> = object::owners(object).collect();
-            if owners.is_empty() {
+            // Events are left to their age.
+            if owners.is_empty() || kind.storage == events::resource() {
                 continue;
             }
             let owner_of = |reference: &Value| there.get(object::text(reference, "/uid")).copied();
@@ -266,11 +287,22 @@ impl Cluster {
                 }
             }
             if left == 0 {
-                if object::finalizers(&namespace).is_empty() {
+                let mut namespace = namespace;
+                if namespace.pointer("/status/conditions").is_none() {
+                    let emptied = emptied::emptied(&namespace, &meta::time(now));
+                    let emptied = self.tracked("", "namespaces", "status", now, &namespace, emptied);
+                    namespace = self.store.put(now, &namespaces, "", &name, emptied);
+                }
+                let ours = object::texts(&namespace, "/spec/finalizers");
+                let others: Vec<&str> =
+                    ours.iter().copied().filter(|finalizer| *finalizer != "kubernetes").collect();
+                if others.is_empty() && object::finalizers(&namespace).is_empty() {
                     self.store.remove(now, &namespaces, "", &name);
-                } else if !object::texts(&namespace, "/spec/finalizers").is_empty() {
+                } else if others.len() < ours.len() {
                     let mut finalized = Value::clone(&namespace);
-                    object::put(&mut finalized, "spec", Some(json!({})));
+                    let spec = if others.is_empty() { json!({}) } else { json!({"finalizers": others}) };
+                    object::put(&mut finalized, "spec", Some(spec));
+                    let finalized = self.tracked("", "namespaces", "finalize", now, &namespace, finalized);
                     self.store.put(now, &namespaces, "", &name, finalized);
                 }
             }

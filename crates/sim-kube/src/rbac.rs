@@ -3,6 +3,8 @@
 //! A pure function of the roles and bindings at hand. `system:masters` may do everything, whatever they say;
 //! everybody else may do what some rule of some role bound to them names, and nothing forbids.
 
+pub(crate) mod escalation;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
@@ -160,7 +162,8 @@ pub fn referred_rules<'a>(
     let name = text(role_ref, "name");
     let (kind, role) = match text(role_ref, "kind") {
         "ClusterRole" => ("clusterrole", roles.cluster_role(name)),
-        "Role" => ("role", roles.role(namespace, name)),
+        // The one is named in the singular, the other in the plural.
+        "Role" => ("roles", roles.role(namespace, name)),
         other => return Err(format!("unsupported role reference kind: {}", quoted(other))),
     };
     match role {

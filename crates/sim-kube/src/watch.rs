@@ -74,8 +74,7 @@ impl Cluster {
     /// Opens a watch.
     pub(crate) fn watch(&mut self, request: &Request<'_>) -> Result<WatchId, Failure> {
         let params = &request.call.params;
-        check_options(params)?;
-        let selection = Selection::read(&request.kind, params)?;
+        let selection = Selection::checked(&request.kind, params, check_options)?;
         let asked = match params.resource_version.as_str() {
             "" | "0" => None,
             text => Some(parse_revision(text).map_err(Failure::plain)?),
@@ -115,7 +114,12 @@ impl Cluster {
                     watch.bookmark(true, request.now);
                 }
             }
-            (None, None) => self.begin_with_state(request, &mut watch, view),
+            (None, None) => {
+                self.begin_with_state(request, &mut watch, view);
+                if watch.bookmarks {
+                    watch.bookmark(true, request.now);
+                }
+            }
             (Some(false), None) => watch.cursor = view,
             (_, Some(asked)) => {
                 watch.cursor = asked;
