@@ -65,6 +65,10 @@ golden-check:
 fuzz SECONDS="60" *TARGETS:
     scripts/fuzz.sh "$@"
 
+# Faults by the thousand on a simulated cluster: all pairs of a sweep, or seeds
+soak *ARGS:
+    scripts/soak.sh "$@"
+
 # Measure against the API server's limit and cert-manager's own Vault issuer
 bench-issuers *ARGS:
     scripts/bench-issuers.sh "$@"

@@ -11,11 +11,12 @@
 //! * [`decide`]: every rule, as functions from a snapshot to a value.
 //! * [`signer`]: the one trait to the outside world, and a file for each backend.
 //! * [`controller`]: watching, loading, doing what was decided, and the only writer of status.
-//! * [`run`]: wiring and shutdown; [`args`], [`admin`], [`lease`], [`metrics`] and [`telemetry`] around it.
+//! * [`run`]: wiring and shutdown; [`args`], [`admin`], [`bounded`], [`lease`], [`metrics`] and [`telemetry`] around it.
 
 pub mod admin;
 pub mod api;
 pub mod args;
+pub mod bounded;
 pub mod clock;
 pub mod config;
 pub mod controller;

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, BindError, Readiness};
 use crate::args::Config;
+use crate::bounded::bounded;
 use crate::clock::{SharedClock, SystemClock};
 use crate::controller::answer::Answers;
 use crate::controller::events::Events;
@@ -121,6 +122,7 @@ pub struct Seams {
 #[expect(clippy::too_many_lines, reason = "wiring: one list, from top to bottom, of what is made of what")]
 pub async fn serve(config: Config, seams: Seams, stop: CancellationToken) -> Result<(), RunError> {
     let Seams { client, clock, transport, doors, chance } = seams;
+    let client = bounded(client);
     let Config {
         metrics_address,
         health_address,

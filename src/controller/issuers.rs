@@ -1,6 +1,6 @@
 //! The issuers: what the watch told of them, and how they stand since their last check.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::version;
@@ -90,7 +90,8 @@ pub struct Issuers(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    entries: HashMap<IssuerKey, Entry>,
+    /// By key, so that what is worked on in turn has an order.
+    entries: BTreeMap<IssuerKey, Entry>,
     listed: HashMap<IssuerKind, HashSet<IssuerKey>>,
 }
 

@@ -3,9 +3,10 @@
 //! A watch with `metadata.name=…` needs no more right than `resourceNames` gives, holds one object in memory
 //! instead of a namespace's, and tells at once when a credential is corrected.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
@@ -29,9 +30,12 @@ pub struct References {
 
 struct Watched {
     content: Content,
-    users: HashSet<IssuerKey>,
+    users: BTreeSet<IssuerKey>,
     task: JoinHandle<()>,
 }
+
+/// After the answer that an object may not be read. Whoever grants the right sees it work within this.
+const AGAIN: Duration = Duration::from_secs(15);
 
 impl Drop for Watched {
     fn drop(&mut self) {
@@ -58,7 +62,7 @@ impl References {
                 .entry(reference.clone())
                 .or_insert_with(|| Watched {
                     content: Content::Loading,
-                    users: HashSet::new(),
+                    users: BTreeSet::new(),
                     task: self.watch(reference.clone()),
                 })
                 .users
@@ -99,6 +103,22 @@ impl References {
     where
         K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
+        loop {
+            self.follow_once(api.clone(), reference, data).await;
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Follows the object until it may not be read. A watch that went on from there would say nothing when it may be
+    /// again, as the object is what it was: it has to be read anew.
+    async fn follow_once<K>(
+        &self,
+        api: Api<K>,
+        reference: &Reference,
+        data: fn(K) -> BTreeMap<String, Vec<u8>>,
+    ) where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
         let mut states = std::pin::pin!(watcher::watch_object(api, &reference.name).default_backoff());
         while let Some(state) = states.next().await {
             let content = match state {
@@ -107,7 +127,7 @@ impl References {
                 Err(error) => {
                     tracing::warn!(%reference, %error, "a referred object cannot be read at present; trying again");
                     match unreadable(&error, reference) {
-                        Some(why) => Content::Unreadable(why),
+                        Some(why) => return self.update(reference, Content::Unreadable(why)),
                         None if self.content(reference) == Content::Loading => {
                             Content::Unreadable(format!("it cannot be read at present: {error}"))
                         }

@@ -19,7 +19,7 @@ use super::unused::UnusedCertificates;
 use crate::api::certificate_request::APPROVED;
 use crate::api::{CertificateRequest, IssuerKey};
 use crate::decide::earlier::{Precaution, Unused, submitted_again};
-use crate::decide::{Action, Earlier, Next, Notice, StatusPatch, Step, Waste, adopt, decide};
+use crate::decide::{Action, Earlier, Next, Notice, Pause, StatusPatch, Step, Waste, adopt, decide};
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::signer::{Lookup, Outcome};
@@ -294,14 +294,14 @@ impl RequestReconciler {
                 self.metrics.retry(issuer);
                 self.remember(key, request, |memory| {
                     memory.failures = memory.failures.saturating_add(1);
-                    memory.not_before = Some(at);
+                    memory.pause = Some(Pause { since: now, until: at });
                 });
                 self.queue.after(key.clone(), wait(now, at));
             }
             Next::Poll(at) => {
                 self.remember(key, request, |memory| {
                     memory.failures = 0;
-                    memory.not_before = Some(at);
+                    memory.pause = Some(Pause { since: now, until: at });
                 });
                 self.queue.after(key.clone(), wait(now, at));
             }

@@ -5,7 +5,6 @@
 //! makes a decision on a stale read a conflict instead of a loss.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource};
@@ -41,9 +40,6 @@ pub enum WriteError {
     #[error("the status could not be written")]
     Failed(#[source] kube::Error),
 }
-
-/// One write may take this long; the API server's own limit on a request is a minute.
-const TIMEOUT: Duration = Duration::from_secs(65);
 
 impl StatusWriter {
     /// A writer.
@@ -97,14 +93,7 @@ impl StatusWriter {
     {
         let params = PatchParams::apply(MANAGER).force();
         let patch = Patch::Apply(body);
-        let write = api.patch_status(name, &params, &patch);
-        let written = match tokio::time::timeout(TIMEOUT, write).await {
-            Ok(Ok(object)) => Ok(object),
-            Ok(Err(error)) => Err(sorted(error)),
-            Err(_) => Err(WriteError::Failed(kube::Error::Service(
-                format!("no answer within {} seconds", TIMEOUT.as_secs()).into(),
-            ))),
-        };
+        let written = api.patch_status(name, &params, &patch).await.map_err(sorted);
         self.metrics.status_write(match &written {
             Ok(_) => "written",
             Err(WriteError::Conflict) => "conflict",

@@ -3,7 +3,7 @@
 //! A finished request costs nothing: it is dropped as soon as the watch shows it finished. Until then an entry
 //! that we finished ourselves stays, marked, so that an event that was on its way cannot make us sign again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -78,7 +78,8 @@ pub enum Serves {
 
 #[derive(Debug, Default)]
 struct Inner {
-    entries: HashMap<RequestKey, Entry>,
+    /// By key, so that what is worked on in turn has an order.
+    entries: BTreeMap<RequestKey, Entry>,
     /// The keys seen since the watch began to list anew.
     listed: Option<HashSet<RequestKey>>,
     /// Whether this process led when the last list began.
@@ -277,7 +278,7 @@ impl Requests {
             .iter_mut()
             .filter(|(key, entry)| of_issuer(key, entry))
             .map(|(key, entry)| {
-                entry.memory.not_before = None;
+                entry.memory.pause = None;
                 key.clone()
             })
             .collect()

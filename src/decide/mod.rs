@@ -27,4 +27,4 @@ pub use conclude::{Conclusion, Next, conclude};
 pub use earlier::{Adoption, Earlier, Precaution, Unused, Waste, adopt};
 pub use patch::{Notice, StatusPatch};
 pub use request::{Action, Ignored, Step, decide};
-pub use snapshot::{IssuerView, Memory, RequestSnapshot, Terms};
+pub use snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};

@@ -175,11 +175,12 @@ fn signer_name(issuer: &IssuerKey) -> String {
     }
 }
 
-/// Until when the PKI is left alone. A time further off than any wait was planned by a clock that was ahead, and
-/// does not hold.
+/// Until when the PKI is left alone. A pause that is still to begin, or that ends further off than any wait, was
+/// planned by a clock that was ahead, and does not hold.
 fn not_before(snapshot: &RequestSnapshot<'_>, terms: &Terms) -> Option<Timestamp> {
     let furthest = super::retry::after(snapshot.now, LONGEST_WAIT.max(terms.patience.poll_interval));
-    snapshot.memory.not_before.filter(|until| *until > snapshot.now && *until <= furthest)
+    let pause = snapshot.memory.pause.filter(|pause| pause.since <= snapshot.now)?;
+    Some(pause.until).filter(|until| *until > snapshot.now && *until <= furthest)
 }
 
 /// Promise 6: Ready, at the generation that is there now.

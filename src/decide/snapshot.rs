@@ -66,8 +66,8 @@ pub struct Terms {
 pub struct Memory {
     /// How many calls in a row came to nothing.
     pub failures: u32,
-    /// Not to call the PKI before.
-    pub not_before: Option<Timestamp>,
+    /// Not to call the PKI for a while.
+    pub pause: Option<Pause>,
     /// When this process first looked at the request.
     pub first_seen: Option<Timestamp>,
     /// Whether the wait for approval was already reported.
@@ -76,6 +76,15 @@ pub struct Memory {
     pub earlier: Earlier,
     /// Whether it was already reported that there may be a certificate that nobody has.
     pub duplicate_reported: bool,
+}
+
+/// A time in which the PKI is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When it was decided on. If that is still to come, the clock was set back, and the end means nothing.
+    pub since: Timestamp,
+    /// Not to call the PKI before.
+    pub until: Timestamp,
 }
 
 impl RequestSnapshot<'_> {

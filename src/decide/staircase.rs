@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::patch::reason;
 use super::request::{Action, Ignored, decide};
-use super::snapshot::{IssuerView, Memory, RequestSnapshot, Terms};
+use super::snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};
 use crate::api::CertificateRequest;
 use crate::api::conditions::Condition;
 
@@ -181,9 +181,23 @@ fn a_failure_is_never_earlier_than_a_second_after_creation() {
 fn before_its_time_it_waits() {
     let request = request(|_| ());
     let later = now() + SignedDuration::from_secs(30);
-    let memory = Memory { failures: 2, not_before: Some(later), ..Memory::default() };
+    let memory = Memory {
+        failures: 2,
+        pause: Some(Pause { since: now() - SignedDuration::from_secs(30), until: later }),
+        ..Memory::default()
+    };
     let snapshot = RequestSnapshot { now: now(), jitter: 0.5, request: &request, issuer: ready(), memory };
     assert!(matches!(decide(&snapshot), Action::Wait { until: Some(until), .. } if until == later));
+}
+
+#[test]
+fn a_pause_that_a_clock_planned_which_was_set_back_since_does_not_hold() {
+    let request = request(|_| ());
+    let ahead = now() + SignedDuration::from_mins(30);
+    let pause = Pause { since: ahead, until: ahead + SignedDuration::from_secs(30) };
+    let memory = Memory { failures: 2, pause: Some(pause), ..Memory::default() };
+    let snapshot = RequestSnapshot { now: now(), jitter: 0.5, request: &request, issuer: ready(), memory };
+    assert!(matches!(decide(&snapshot), Action::Sign(_)));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::conclude::{Conclusion, Next, conclude};
 use super::earlier::{Earlier, Precaution};
 use super::patch::{Notice, RETRYING, SUBMITTED, StatusPatch, reason, retrying_since};
 use super::request::{Action, Ignored, Step, decide, is_finished};
-use super::snapshot::{IssuerView, Memory, RequestSnapshot, Terms};
+use super::snapshot::{IssuerView, Memory, Pause, RequestSnapshot, Terms};
 use crate::api::certificate_request::{APPROVED, DENIED, INVALID_REQUEST, READY};
 use crate::api::conditions::{Condition, ConditionStatus};
 use crate::api::{CertificateRequest, IssuerReference};
@@ -204,11 +204,12 @@ fn ready() -> IssuerView {
 }
 
 fn memory() -> impl Strategy<Value = Memory> {
+    let pause = proptest::option::of((time(), time()).prop_map(|(since, until)| Pause { since, until }));
     let earlier = select(vec![Earlier::None, Earlier::Perhaps, Earlier::Unanswered]);
-    (0_u32..40, proptest::option::of(time()), proptest::option::of(time()), any::<bool>(), earlier).prop_map(
-        |(failures, not_before, first_seen, approval_reported, earlier)| Memory {
+    (0_u32..40, pause, proptest::option::of(time()), any::<bool>(), earlier).prop_map(
+        |(failures, pause, first_seen, approval_reported, earlier)| Memory {
             failures,
-            not_before,
+            pause,
             first_seen,
             approval_reported,
             earlier,

@@ -7,7 +7,7 @@ use kube::client::Body;
 
 use crate::Identity;
 use crate::fault::Peer;
-pub use crate::server::{Clock, Served, Server};
+pub use crate::server::{Clock, ResponseBody, Served, Server};
 
 impl Server {
     /// A client that acts as `identity`.

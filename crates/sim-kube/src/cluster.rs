@@ -130,6 +130,26 @@ impl Cluster {
         cluster
     }
 
+    /// A cluster that goes on from what is stored in this one, history and all, with another seed. Watches, faults,
+    /// admission and tokens do not come along.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        let options = Options { seed, ..self.options.clone() };
+        Self {
+            store: self.store.clone(),
+            registry: self.registry.clone(),
+            schemas: self.schemas.clone(),
+            chance: Chance::new(seed),
+            authenticator: Authenticator::new(seed),
+            options,
+            admission: Vec::new(),
+            controllers: self.controllers.clone(),
+            watches: BTreeMap::new(),
+            next_watch: 0,
+            faults: Faults::default(),
+        }
+    }
+
     /// Whom the cluster believes.
     #[must_use]
     pub fn authenticator(&self) -> &Authenticator {

@@ -23,7 +23,7 @@ use crate::{GroupResource, Kind, definition, events, meta, object, rbac};
 const EVENT_TTL: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is still to be done, and when.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Controllers {
     /// The last revision that was looked at.
     seen: u64,

@@ -6,7 +6,7 @@ use crate::Kind;
 use crate::schema::Schema;
 
 /// The schemas that have been read, by group, plural and version.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Schemas {
     read: BTreeMap<(String, String, String), Schema>,
 }

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 use crate::fault::{Effect, Peer};
@@ -68,7 +69,8 @@ pub struct Server {
 struct Shared {
     cluster: Mutex<Cluster>,
     clock: Clock,
-    changed: watch::Sender<()>,
+    /// Wakes whoever waits, in the order in which they came to wait: a run can be repeated.
+    changed: Arc<Notify>,
     ears: Ears,
     /// Whose time the clock counts. Requests may be served in another runtime: one that reads sockets by the time of
     /// the machine, while the cluster's own is turned by hand.
@@ -81,20 +83,18 @@ impl Server {
     #[must_use]
     pub fn new(cluster: Cluster, clock: Clock) -> Self {
         let faults = cluster.faults().clone();
-        let (changed, _) = watch::channel(());
+        let changed = Arc::new(Notify::new());
         let server = Self {
             shared: Arc::new(Shared {
                 cluster: Mutex::new(cluster),
                 clock,
-                changed: changed.clone(),
+                changed: Arc::clone(&changed),
                 ears: Ears::default(),
                 runtime: Handle::current(),
             }),
         };
-        faults.on_change(move || {
-            changed.send_replace(());
-        });
-        tokio::spawn(keep_up(Arc::downgrade(&server.shared), server.shared.changed.subscribe()));
+        tokio::spawn(keep_up(Arc::downgrade(&server.shared), Arc::clone(&changed)));
+        faults.on_change(move || changed.notify_waiters());
         server
     }
 
@@ -108,6 +108,11 @@ impl Server {
     /// it must not call the server.
     pub fn on_call(&self, hear: impl Fn(&Served) + Send + 'static) {
         self.shared.ears.add(Box::new(hear));
+    }
+
+    /// Waits until something is written, a fault comes or goes, or a watch is opened or closed.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
     }
 
     /// The time, whichever runtime asks: a [`Clock`] alone counts that of the runtime in which it is read.
@@ -142,6 +147,13 @@ impl Server {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Who keeps up has nothing more to do.
+        self.changed.notify_waiters();
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Cluster> {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
@@ -166,7 +178,7 @@ impl Shared {
         let after = (cluster.store().revision(), cluster.next_due(), cluster.open_watches());
         drop(cluster);
         if before != after {
-            self.changed.send_replace(());
+            self.changed.notify_waiters();
         }
         result
     }
@@ -214,8 +226,7 @@ impl Shared {
         Ok(match answer {
             Answer::Response(response) => response.map(|body| Full::new(body).boxed_unsync()),
             Answer::Watch(head, id) => {
-                let changed = self.changed.subscribe();
-                let lines = Lines { shared: self, id, changed, ended: false }.into_stream();
+                let lines = Lines { shared: self, id, ended: false }.into_stream();
                 head.map(|()| StreamBody::new(lines).boxed_unsync())
             }
         })
@@ -262,7 +273,6 @@ fn broken() -> io::Error {
 struct Lines {
     shared: Arc<Shared>,
     id: WatchId,
-    changed: watch::Receiver<()>,
     ended: bool,
 }
 
@@ -284,7 +294,8 @@ impl Lines {
     async fn next(&mut self) -> Option<Bytes> {
         while !self.ended {
             // What is written from here on wakes us, also if it is written before we sleep.
-            self.changed.borrow_and_update();
+            let mut changed = pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
             let now = self.shared.now();
             let (step, deadline) = {
                 let mut cluster = self.shared.lock();
@@ -300,8 +311,7 @@ impl Lines {
             let wait = deadline.map_or(LONGEST_SLEEP, |deadline| until(now, deadline));
             tokio::select! {
                 biased;
-                // The sender lives as long as `shared`.
-                _ = self.changed.changed() => {}
+                () = changed => {}
                 () = self.shared.sleep(wait) => {}
             }
         }
@@ -310,9 +320,10 @@ impl Lines {
 }
 
 /// Does what the cluster has to do by itself, when it is due, as long as anybody holds the server.
-async fn keep_up(server: Weak<Shared>, mut changed: watch::Receiver<()>) {
+async fn keep_up(server: Weak<Shared>, changed: Arc<Notify>) {
     loop {
-        changed.borrow_and_update();
+        let mut changed = pin!(changed.notified());
+        changed.as_mut().enable();
         let Some(shared) = server.upgrade() else { return };
         let (due, clock) = (shared.lock().next_due(), shared.clock);
         if due.is_some_and(|due| due <= clock.now()) {
@@ -320,17 +331,14 @@ async fn keep_up(server: Weak<Shared>, mut changed: watch::Receiver<()>) {
             continue;
         }
         drop(shared);
-        let gone = if let Some(due) = due {
+        if let Some(due) = due {
             tokio::select! {
                 biased;
-                changed = changed.changed() => changed.is_err(),
-                () = tokio::time::sleep(until(clock.now(), due)) => false,
+                () = changed => {}
+                () = tokio::time::sleep(until(clock.now(), due)) => {}
             }
         } else {
-            changed.changed().await.is_err()
-        };
-        if gone {
-            return;
+            changed.await;
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct Change {
 }
 
 /// The objects of a cluster.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Store {
     objects: BTreeMap<GroupResource, BTreeMap<String, Arc<Value>>>,
     history: VecDeque<Change>,

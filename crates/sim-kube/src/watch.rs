@@ -144,6 +144,10 @@ impl Cluster {
             return WatchStep { ended: true, ..WatchStep::default() };
         };
         let view = self.view(&watch.peer);
+        if !watch.over && watch.cursor < self.store.compacted() {
+            // It was held up for longer than the history goes back: what it missed cannot be told any more.
+            watch.fail(&too_old(watch.cursor, self.store.compacted()));
+        }
         if !watch.over {
             watch.catch_up(
                 now,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use anyhow::{Context as _, bail};
 use axum::Router;
 use external_issuer::args::{self, Command};
-use external_issuer::clock::Clock;
+use external_issuer::clock::{Clock, SharedClock};
 use external_issuer::random::Chance;
 use external_issuer::run::{self, RunError, Seams};
 use external_issuer::signer::http::Transport;
@@ -45,21 +45,28 @@ pub enum Ended {
 }
 
 /// Never shows the same time twice, as no real one does: events are named after the nanosecond.
-struct SimClock {
+pub(crate) struct SimClock<F> {
     stage: sim_kube::client::Clock,
-    ahead: SignedDuration,
+    /// How far it is ahead.
+    ahead: F,
     read: AtomicI64,
 }
 
-impl Clock for SimClock {
+impl<F> SimClock<F> {
+    pub(crate) fn new(stage: sim_kube::client::Clock, ahead: F) -> Self {
+        Self { stage, ahead, read: AtomicI64::new(0) }
+    }
+}
+
+impl<F: Fn() -> SignedDuration + Send + Sync> Clock for SimClock<F> {
     fn now(&self) -> Timestamp {
         let read = SignedDuration::from_nanos(self.read.fetch_add(1, Ordering::Relaxed));
-        self.stage.now() + self.ahead + read
+        self.stage.now() + (self.ahead)() + read
     }
 }
 
 /// A sequence that a seed fixes (the generator is splitmix64).
-fn chance(seed: u64) -> Chance {
+pub(crate) fn chance(seed: u64) -> Chance {
     let state = AtomicU64::new(seed);
     Arc::new(move || {
         let step = 0x9e37_79b9_7f4a_7c15;
@@ -74,10 +81,9 @@ fn chance(seed: u64) -> Chance {
 impl Controller {
     pub(crate) fn start(
         client: Client,
-        clock: sim_kube::client::Clock,
-        ahead: SignedDuration,
+        clock: SharedClock,
+        chance: Chance,
         transport: Arc<dyn Transport>,
-        seed: u64,
         flags: &[&str],
     ) -> anyhow::Result<Self> {
         // No address is listened on, unless a flag says so: where a flag is given twice the last one counts.
@@ -89,9 +95,7 @@ impl Controller {
         };
         let stop = CancellationToken::new();
         let (tell, doors) = oneshot::channel();
-        let clock = Arc::new(SimClock { stage: clock, ahead, read: AtomicI64::new(0) });
-        let seams =
-            Seams { client, clock, transport: Some(transport), doors: Some(tell), chance: chance(seed) };
+        let seams = Seams { client, clock, transport: Some(transport), doors: Some(tell), chance };
         let task = tokio::spawn(run::serve(*config, seams, stop.clone()));
         Ok(Self { stop, task, doors })
     }

@@ -14,9 +14,19 @@
 //!   sent.
 
 mod controller;
+mod log;
 mod manifests;
+mod mutant;
+pub mod oracle;
 mod pki;
+pub mod record;
+pub mod scenario;
+#[cfg(feature = "soak")]
+pub mod soak;
+pub mod sweeps;
+mod template;
 mod webhook;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +40,9 @@ use tokio::task::JoinHandle;
 
 pub use self::controller::{Apart, Controller, Ended};
 pub use self::manifests::{apply, create};
+pub use self::mutant::Broken;
 pub use self::pki::{Call, Pki};
+pub use self::template::TOKEN;
 pub use sim_cert_manager::backoff::Backoff;
 
 /// The namespace of cert-manager and of its ServiceAccount.
@@ -75,7 +87,8 @@ impl Stage {
         let reads_csr = Arc::new(AtomicBool::new(true));
         let stage = Self { pki, server, seed: options.seed, reads_csr };
         manifests::install(&stage.admin()).await?;
-        let webhook = webhook::CertManagerWebhook { reads_csr: Arc::clone(&stage.reads_csr) };
+        let webhook =
+            webhook::CertManagerWebhook { reads_csr: Arc::clone(&stage.reads_csr), forgives: Arc::default() };
         stage.server.with(|cluster, _| cluster.add_admission(webhook));
         Ok(stage)
     }
@@ -150,6 +163,16 @@ impl Stage {
             .server
             .client_of(Peer(peer.into()), Identity::service_account(SYSTEM, "external-issuer-controller"));
         let transport = apart.transport.unwrap_or_else(|| self.pki.transport());
-        Controller::start(client, self.clock(), apart.clock_ahead, transport, self.seed, flags)
+        let clock = Arc::new(controller::SimClock::new(self.clock(), move || apart.clock_ahead));
+        Controller::start(client, clock, controller::chance(self.seed), transport, flags)
     }
+}
+
+/// Bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -3,6 +3,7 @@
 use http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use sim_kube::fault::Peer;
 use sim_kube::{Answer, Cut, ExpiredWatch, Options};
 
 use crate::driver::{CONFIG_MAPS, DEFINITIONS, Driver, FOOS, MERGE, config_map, definition, text};
@@ -128,4 +129,19 @@ fn watches_end_with_the_kind_that_they_watch() {
     driver.pass(SignedDuration::from_secs(10));
     assert!(driver.heard(watch).1);
     assert_eq!(driver.get(FOOS).0, 404);
+}
+
+#[test]
+fn a_watch_that_was_held_up_for_longer_than_the_history_goes_back_is_told_so() {
+    let mut driver = Driver::new();
+    let watch = driver.watch(&format!("{CONFIG_MAPS}?watch=1"));
+    assert_eq!(driver.heard(watch), (vec![], false));
+    let frozen = driver.cluster.faults().freeze(Peer::default(), driver.cluster.store().revision());
+    driver.make(CONFIG_MAPS, &config_map("a"));
+    assert_eq!(driver.heard(watch), (vec![], false));
+    let newest = driver.cluster.store().revision();
+    driver.cluster.compact(newest);
+    drop(frozen);
+    let told = format!("ERROR too old resource version: {} ({newest})", newest - 1);
+    assert_eq!(driver.heard(watch), (vec![told], true));
 }

@@ -9,6 +9,8 @@
 
 mod common;
 mod duplicates;
+mod faults;
 mod flow;
 mod month;
-mod sweep;
+mod mutants;
+mod told;
