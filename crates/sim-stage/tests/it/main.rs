@@ -12,3 +12,4 @@ mod duplicates;
 mod flow;
 mod month;
 mod sweep;
+mod year;
