@@ -12,4 +12,5 @@ mod duplicates;
 mod flow;
 mod month;
 mod sweep;
+mod virtual_year;
 mod year;
