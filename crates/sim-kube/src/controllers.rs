@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::Scope;
 use crate::cluster::Cluster;
+use crate::store::Change;
 use crate::verbs::{Departure, FOREGROUND, ORPHAN, depart};
 use crate::watch::after;
-use crate::store::Change;
 use crate::{GroupResource, Kind, Registry, Store, definition, events, meta, object, rbac};
 
 /// How long an event is kept after its last write.
@@ -142,7 +142,10 @@ impl Cluster {
                                 is_solid(&self.store, &self.registry, object::namespace(object), owner)
                             })
                     }
-                    None => controllers.leaving > 0 || change.old.as_ref().is_some_and(|old| controllers.depends(old)),
+                    None => {
+                        controllers.leaving > 0
+                            || change.old.as_ref().is_some_and(|old| controllers.depends(old))
+                    }
                 };
             }
             if let Some(keep) = self.options.history {

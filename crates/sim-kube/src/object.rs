@@ -37,12 +37,7 @@ pub(crate) fn is_deleting(object: &Value) -> bool {
 
 /// The texts of the list at a path.
 pub(crate) fn texts<'a>(object: &'a Value, path: &str) -> Vec<&'a str> {
-    at(object, path)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    at(object, path).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {

@@ -216,8 +216,13 @@ fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &'a str) -> Vec<
             let subject =
                 list(binding, "subjects").iter().find(|subject| applies_to(user, subject, namespace))?;
             let role_ref = binding.get("roleRef")?;
-            let rules = referred_rules(roles, role_ref, namespace);
-            Some(Grant { binding, role_ref, subject, namespace, rules })
+            Some(Grant {
+                binding,
+                role_ref,
+                subject,
+                namespace,
+                rules: referred_rules(roles, role_ref, namespace),
+            })
         })
         .collect()
 }

@@ -22,10 +22,8 @@ use year::Size;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse().unwrap());
-    let size = Size {
-        certificates: arguments.next().unwrap_or(1_000),
-        days: arguments.next().unwrap_or(365),
-    };
+    let size =
+        Size { certificates: arguments.next().unwrap_or(1_000), days: arguments.next().unwrap_or(365) };
     let began = Instant::now();
     let passed = common::on_stage(3, async |stage| year::pass(&stage, size).await);
     println!("{size:?} {passed:?} in {:.1} s", began.elapsed().as_secs_f64());

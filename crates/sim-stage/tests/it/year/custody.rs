@@ -84,7 +84,10 @@ impl<'a> Custody<'a> {
             let is_pair = |secret: &Value| secret["type"] == "kubernetes.io/tls";
             if let Some(old) = seen.pairs.get(&path) {
                 assert_valid(&path, old, at);
-                assert!(new.as_deref().is_some_and(is_pair), "{path}: there was a pair and now there is none");
+                assert!(
+                    new.as_deref().is_some_and(is_pair),
+                    "{path}: there was a pair and now there is none"
+                );
             }
             let Some(new) = new.filter(|new| is_pair(new)) else { continue };
             let leaf = pair(&path, &new);

@@ -40,7 +40,8 @@ pub(crate) async fn pass(stage: &Stage, size: Size) -> Passed {
     let _cert_manager = stage.cert_manager();
     let _controller = stage.controller("one", &[]).unwrap();
     // A check a minute is half a million writes in a year; an outage is noticed by the requests that meet it.
-    let rare = "{apiVersion: external-issuer.io/v1alpha1, kind: ExternalIssuer, metadata: {name: company-pki},
+    let rare =
+        "{apiVersion: external-issuer.io/v1alpha1, kind: ExternalIssuer, metadata: {name: company-pki},
         spec: {signerType: pki, configRef: {name: pki-config}, authSecretRef: {name: pki-credentials},
             healthCheckInterval: 6h}}";
     apply(&stage.admin(), rare, NAMESPACE).await.unwrap();
