@@ -37,6 +37,8 @@ pub struct Options {
     pub controllers_delay: SignedDuration,
     /// How a watch is answered that comes too late.
     pub expired_watch: ExpiredWatch,
+    /// How often a quiet watch that wants to know is told how far it is. Shortly before its end it always is.
+    pub bookmark_every: SignedDuration,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             history: None,
             controllers_delay: SignedDuration::from_millis(100),
             expired_watch: ExpiredWatch::default(),
+            bookmark_every: SignedDuration::from_mins(1),
         }
     }
 }

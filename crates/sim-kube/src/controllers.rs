@@ -15,9 +15,10 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::Scope;
 use crate::cluster::Cluster;
+use crate::store::Change;
 use crate::verbs::{Departure, FOREGROUND, ORPHAN, depart};
 use crate::watch::after;
-use crate::{GroupResource, Kind, definition, events, meta, object, rbac};
+use crate::{GroupResource, Kind, Registry, Store, definition, events, meta, object, rbac};
 
 /// How long an event is kept after its last write.
 const EVENT_TTL: SignedDuration = SignedDuration::from_hours(1);
@@ -35,6 +36,10 @@ pub(crate) struct Controllers {
     compactions: VecDeque<(Timestamp, u64)>,
     /// The authority that every namespace is to know, as PEM.
     root_ca: Option<String>,
+    /// How many objects say that they depend on the one with this uid.
+    dependents: BTreeMap<String, usize>,
+    /// How many objects are on their way out.
+    leaving: usize,
 }
 
 impl Controllers {
@@ -43,6 +48,44 @@ impl Controllers {
         let compaction = self.compactions.front().map(|(at, _)| *at);
         [self.sweep, expiry, compaction].into_iter().flatten().min()
     }
+}
+
+impl Controllers {
+    /// Keeps count of who depends on whom, and of who is leaving.
+    fn count(&mut self, change: &Change) {
+        if let Some(old) = &change.old {
+            for owner in object::owners(old) {
+                let uid = object::text(owner, "/uid");
+                if let Some(count) = self.dependents.get_mut(uid) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.dependents.remove(uid);
+                    }
+                }
+            }
+            self.leaving = self.leaving.saturating_sub(usize::from(object::is_deleting(old)));
+        }
+        if let Some(new) = &change.new {
+            for owner in object::owners(new) {
+                *self.dependents.entry(object::text(owner, "/uid").to_owned()).or_default() += 1;
+            }
+            self.leaving += usize::from(object::is_deleting(new));
+        }
+    }
+
+    /// Whether anything depends on an object.
+    fn depends(&self, on: &Value) -> bool {
+        self.dependents.contains_key(object::uid(on))
+    }
+}
+
+/// Whether what an owner reference of an object in `namespace` names is there, and stays.
+fn is_solid(store: &Store, registry: &Registry, namespace: &str, reference: &Value) -> bool {
+    let text = |key| object::text(reference, key);
+    let Some(kind) = registry.of_object(text("/apiVersion"), text("/kind")) else { return false };
+    let namespace = if kind.namespaced { namespace } else { "" };
+    let owner = store.get(&kind.storage, namespace, text("/name"));
+    owner.is_some_and(|owner| object::uid(owner) == text("/uid") && !object::is_deleting(owner))
 }
 
 impl Cluster {
@@ -96,11 +139,22 @@ impl Cluster {
                 roles |= resource.group == rbac::GROUP && resource.plural == "clusterroles";
                 let of_a_namespace = resource.group.is_empty()
                     && (resource.plural == "namespaces" || path.ends_with(furnish::ROOT_CA));
-                sweep |= match &change.new {
-                    Some(_) if of_a_namespace => true,
-                    Some(object) => object::is_deleting(object) || object::owners(object).next().is_some(),
-                    None => true,
-                };
+                let controllers = &mut self.controllers;
+                controllers.count(change);
+                // To look through everything costs the more the more there is: only for a reason.
+                sweep |= of_a_namespace
+                    || match &change.new {
+                        Some(object) => {
+                            object::is_deleting(object)
+                                || !object::owners(object).all(|owner| {
+                                    is_solid(&self.store, &self.registry, object::namespace(object), owner)
+                                })
+                        }
+                        None => {
+                            controllers.leaving > 0
+                                || change.old.as_ref().is_some_and(|old| controllers.depends(old))
+                        }
+                    };
             }
             if let Some(keep) = self.options.history {
                 self.controllers.compactions.push_back((after(now, keep), seen));
