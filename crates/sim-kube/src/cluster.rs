@@ -149,6 +149,7 @@ impl Cluster {
             controllers: self.controllers.clone(),
             watches: BTreeMap::new(),
             next_watch: 0,
+            warnings: Vec::new(),
             faults: Faults::default(),
         }
     }
