@@ -13,7 +13,7 @@ default:
 show:
     scripts/show.sh
 
-# Tell the same story on a simulated cluster, in one process
+# Tell the story on a simulated cluster, in one process; `just playground up` keeps one running for kubectl
 playground *ARGS:
     cargo run --release --bin playground -- "$@"
 

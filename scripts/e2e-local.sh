@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The suite on a real control plane of this machine: builds what it needs, with progress, and runs it.
-# usage: scripts/e2e-local.sh [FILTER] [--list] [--test-threads N] [--seed N] [--repeat N] [--state-dir DIR]
+# usage: scripts/e2e-local.sh [FILTER] [--list] [--test-threads N] [--seed N] [--repeat N] [--state-dir DIR] [--record]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh

@@ -254,7 +254,6 @@ impl Admin {
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// What answers at both doors.
-#[must_use]
 pub fn doors(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
     health_routes(readiness).merge(metrics_routes(metrics))
 }

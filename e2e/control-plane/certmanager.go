@@ -54,8 +54,8 @@ var certManagerControllers = []string{
 	trigger.ControllerName,
 }
 
-// runCertManager is cert-manager's controller without its leader election: the
-// launcher starts one, and a test that wants two would have to say so.
+// runCertManager is cert-manager's controller. Its leader election is off unless
+// a flag says so: the launcher starts one process.
 func runCertManager(args []string) int {
 	flags := flag.NewFlagSet("cert-manager", flag.ContinueOnError)
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig with cert-manager's own identity")
@@ -64,6 +64,8 @@ func runCertManager(args []string) int {
 	ownerRef := flags.Bool("enable-certificate-owner-ref", false, "make the Certificate the owner of its Secret")
 	resources := flags.String("cluster-resource-namespace", "cert-manager", "where ClusterIssuers have their Secrets")
 	health := flags.String("healthz-listen-address", "127.0.0.1:0", "answers /livez, and /readyz once every cache is filled")
+	var election election
+	election.register(flags)
 	klog.InitFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -90,14 +92,14 @@ func runCertManager(args []string) int {
 		KubernetesAPIQPS:   1000,
 		KubernetesAPIBurst: 1000,
 	}
-	if err := serveCertManager(ctx, options, *health); err != nil {
+	if err := serveCertManager(ctx, options, *health, election); err != nil {
 		klog.ErrorS(err, "cert-manager ended")
 		return 1
 	}
 	return 0
 }
 
-func serveCertManager(ctx context.Context, options controller.ContextOptions, health string) error {
+func serveCertManager(ctx context.Context, options controller.ContextOptions, health string, election election) error {
 	factory, err := controller.NewContextFactory(ctx, options)
 	if err != nil {
 		return fmt.Errorf("connecting to the API server: %w", err)
@@ -123,6 +125,18 @@ func serveCertManager(ctx context.Context, options controller.ContextOptions, he
 	if err != nil {
 		return fmt.Errorf("building the shared caches: %w", err)
 	}
+	if election.on {
+		working, end := context.WithCancelCause(ctx)
+		released, err := election.lead(ctx, shared.RESTConfig, shared.Recorder, end)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		defer func() { <-released }()
+		ctx = working
+	}
 	shared.SharedInformerFactory.Start(ctx.Done())
 	shared.KubeSharedInformerFactory.Start(ctx.Done())
 	shared.HTTP01ResourceMetadataInformersFactory.Start(ctx.Done())
@@ -141,6 +155,9 @@ func serveCertManager(ctx context.Context, options controller.ContextOptions, he
 	filled.Store(ctx.Err() == nil)
 
 	running.Wait()
+	if errors.Is(context.Cause(ctx), errLeadershipLost) {
+		return errLeadershipLost
+	}
 	return nil
 }
 

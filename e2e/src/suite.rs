@@ -77,15 +77,13 @@ pub trait Arm: Send + Sync + 'static {
 /// No scenario may take longer, by the clock that it waits by.
 const LIMIT: Duration = Duration::from_mins(7);
 
-/// Runs the scenarios that the command line selects. Returns whether all is well.
+/// Runs the scenarios that the command line selects, in their order. Returns whether all is well.
 pub fn run(mut flags: Selection, arm: impl Arm, scenarios: &[Scenario], seed: u64) -> bool {
     let started = Instant::now();
     let arm = Arc::new(arm);
     let times: Arc<Mutex<BTreeMap<String, Duration>>> = Arc::default();
-    let mut sorted = scenarios.to_vec();
-    sorted.sort_by_key(|scenario| !scenario.mode.is_beside());
     let mut trials = Vec::new();
-    for scenario in sorted {
+    for &scenario in scenarios {
         let left_out = arm.leaves_out(&scenario);
         for repetition in 0..flags.repeat {
             let (arm, times) = (Arc::clone(&arm), Arc::clone(&times));

@@ -86,6 +86,11 @@ impl Server {
         assert!(reply.status.is_success(), "{reply:?}");
     }
 
+    /// Whether it is the product, and not the mock.
+    pub(crate) fn is_real(&self) -> bool {
+        self.control.is_none()
+    }
+
     pub(crate) fn root_token(&self) -> &str {
         &self.root
     }

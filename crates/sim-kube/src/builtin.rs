@@ -125,6 +125,7 @@ fn read_kind(group: &str, version: &str, resource: &Value, schemas: &Map<String,
         // One store under two names.
         storage: GroupResource::new(if plural == "events" { "" } else { group }, plural),
         storage_version: true,
+        deprecation: String::new(),
         schema: component(schemas, group, version, kind)
             .map(|schema| Arc::new(resolved(schema, schemas, &mut Vec::new()))),
         columns: columns(group, version, plural),

@@ -8,7 +8,7 @@ use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use crate::{Cause, Failure};
+use crate::Failure;
 
 /// What is done to a resource; the names are those of RBAC rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,13 +91,9 @@ impl Call {
     /// The resource that `method` and `uri` ask for; nothing for paths that are no resource's, such as
     /// discovery documents and health checks.
     pub fn read(method: &Method, uri: &Uri) -> Result<Option<Self>, Failure> {
-        let decoded: Vec<Cow<'_, str>> = uri
-            .path()
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
-            .collect();
-        let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
+        // As in the real server an escaped slash is a slash.
+        let decoded = percent_decode_str(uri.path()).decode_utf8_lossy();
+        let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
         let (group, version, rest) = match segments.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
@@ -114,7 +110,7 @@ impl Call {
             [plural] => (*plural, "", String::new()),
             [plural, name, subresource @ ..] => (*plural, *name, subresource.join("/")),
         };
-        let params = Params::read(method, uri.query().unwrap_or_default())?;
+        let params = Params::read(uri.query().unwrap_or_default())?;
         let named = !name.is_empty();
         let verb = match method.as_str() {
             "GET" | "HEAD" if named => Verb::Get,
@@ -160,12 +156,16 @@ pub struct Params {
     pub resource_version: String,
     /// How the revision is meant.
     pub resource_version_match: String,
+    /// Why a number is none, or nothing: reads of many look at this, and nothing else does.
+    pub malformed: String,
     /// Which labels objects must have.
     pub label_selector: String,
     /// Which fields objects must have.
     pub field_selector: String,
     /// Whether everything but the write itself is done.
     pub dry_run: bool,
+    /// The values of `dryRun`, of which `All` is the only one that means anything.
+    pub dry_run_values: Vec<String>,
     /// Who is to own the fields that are written.
     pub field_manager: String,
     /// What is done about fields that the schema does not know: `Strict`, `Warn` or `Ignore`.
@@ -178,38 +178,54 @@ pub struct Params {
     pub propagation_policy: String,
     /// How many seconds an object has to go.
     pub grace_period_seconds: Option<i64>,
+    /// The same as it was sent, number or not: it counts only where there are no options in the body.
+    pub grace_period: String,
     /// How much of each object is in a table's row: `None`, `Metadata` or `Object`.
     pub include_object: String,
 }
 
 impl Params {
     /// Reads a query string. Of a parameter given twice the first counts.
-    pub fn read(method: &Method, query: &str) -> Result<Self, Failure> {
+    pub fn read(query: &str) -> Result<Self, Failure> {
         let mut params = Self::default();
         let mut seen: Vec<Cow<'_, str>> = Vec::new();
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             if seen.contains(&key) {
                 continue;
             }
-            params.set(method, &key, &value)?;
+            params.set(&key, &value)?;
             seen.push(key);
         }
         Ok(params)
     }
 
-    fn set(&mut self, method: &Method, key: &str, value: &str) -> Result<(), Failure> {
+    /// A number that matters only to who looks at it.
+    fn number<T: std::str::FromStr>(&mut self, value: &str) -> Option<T> {
+        number(value).unwrap_or_else(|failure| {
+            self.malformed = failure.message;
+            None
+        })
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Failure> {
         match key {
             "watch" => self.watch = flag(value),
             "allowWatchBookmarks" => self.allow_watch_bookmarks = flag(value),
             "sendInitialEvents" => self.send_initial_events = Some(flag(value)),
-            "timeoutSeconds" => self.timeout_seconds = number(value)?,
-            "limit" => self.limit = number::<usize>(value)?.unwrap_or_default(),
+            "timeoutSeconds" => self.timeout_seconds = self.number(value),
+            // Fewer than none is all of them.
+            "limit" => {
+                self.limit = self.number::<i64>(value).unwrap_or_default().try_into().unwrap_or_default();
+            }
             "continue" => value.clone_into(&mut self.continue_token),
             "resourceVersion" => value.clone_into(&mut self.resource_version),
             "resourceVersionMatch" => value.clone_into(&mut self.resource_version_match),
             "labelSelector" => value.clone_into(&mut self.label_selector),
             "fieldSelector" => value.clone_into(&mut self.field_selector),
-            "dryRun" => self.dry_run = dry_run(method, value)?,
+            "dryRun" => {
+                self.dry_run = value == "All";
+                self.dry_run_values = vec![value.to_owned()];
+            }
             "fieldManager" => value.clone_into(&mut self.field_manager),
             "fieldValidation" => value.clone_into(&mut self.field_validation),
             "force" => {
@@ -217,7 +233,10 @@ impl Params {
                 self.force_given = true;
             }
             "propagationPolicy" => value.clone_into(&mut self.propagation_policy),
-            "gracePeriodSeconds" => self.grace_period_seconds = number(value)?,
+            "gracePeriodSeconds" => {
+                self.grace_period_seconds = number(value).unwrap_or_default();
+                value.clone_into(&mut self.grace_period);
+            }
             "includeObject" => value.clone_into(&mut self.include_object),
             _ => {}
         }
@@ -230,26 +249,12 @@ fn flag(value: &str) -> bool {
     !(value == "0" || value.eq_ignore_ascii_case("false"))
 }
 
-fn number<T: std::str::FromStr>(value: &str) -> Result<Option<T>, Failure> {
+pub(crate) fn number<T: std::str::FromStr>(value: &str) -> Result<Option<T>, Failure> {
     if value.is_empty() {
         return Ok(None);
     }
     let wrong = || format!("strconv.ParseInt: parsing {}: invalid syntax", json!(value));
     value.parse().map(Some).map_err(|_| Failure::bad_request(wrong()))
-}
-
-fn dry_run(method: &Method, value: &str) -> Result<bool, Failure> {
-    if value.is_empty() || value == "All" {
-        return Ok(!value.is_empty());
-    }
-    let options = match method.as_str() {
-        "POST" => "CreateOptions",
-        "PUT" => "UpdateOptions",
-        "PATCH" => "PatchOptions",
-        _ => "DeleteOptions",
-    };
-    let cause = Cause::not_supported("dryRun", &json!([value]), &["All"]);
-    Err(Failure::invalid("meta.k8s.io", options, "", vec![cause]))
 }
 
 #[cfg(test)]

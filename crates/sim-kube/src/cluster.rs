@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -37,6 +37,8 @@ pub struct Options {
     pub controllers_delay: SignedDuration,
     /// How a watch is answered that comes too late.
     pub expired_watch: ExpiredWatch,
+    /// How often a quiet watch that wants to know is told how far it is. Shortly before its end it always is.
+    pub bookmark_every: SignedDuration,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             history: None,
             controllers_delay: SignedDuration::from_millis(100),
             expired_watch: ExpiredWatch::default(),
+            bookmark_every: SignedDuration::from_mins(1),
         }
     }
 }
@@ -71,6 +74,8 @@ pub struct Cluster {
     pub(crate) controllers: Controllers,
     pub(crate) watches: BTreeMap<WatchId, Watch>,
     pub(crate) next_watch: u64,
+    /// What the request under way is warned of.
+    pub(crate) warnings: Vec<String>,
     faults: Faults,
 }
 
@@ -98,6 +103,7 @@ impl Cluster {
             controllers: Controllers::default(),
             watches: BTreeMap::new(),
             next_watch: 0,
+            warnings: Vec::new(),
             faults: Faults::default(),
         };
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -143,6 +149,7 @@ impl Cluster {
             controllers: self.controllers.clone(),
             watches: BTreeMap::new(),
             next_watch: 0,
+            warnings: Vec::new(),
             faults: Faults::default(),
         }
     }
@@ -217,10 +224,15 @@ impl Cluster {
         let mut answer = self
             .answer(now, request, identity)
             .unwrap_or_else(|failure| Answer::Response(respond::failed(&failure)));
-        respond::mark(match &mut answer {
+        let headers = match &mut answer {
             Answer::Response(response) => response.headers_mut(),
             Answer::Watch(head, _) => head.headers_mut(),
-        });
+        };
+        respond::mark(headers);
+        respond::warn(headers, &std::mem::take(&mut self.warnings));
+        if let (&Method::HEAD, Answer::Response(response)) = (request.method(), &mut answer) {
+            response.body_mut().clear();
+        }
         self.observe(now);
         answer
     }

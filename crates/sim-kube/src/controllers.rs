@@ -1,8 +1,11 @@
 //! What a real control plane's controllers do, as far as clients rely on it: objects go after their owners, the
-//! content of a namespace with the namespace, custom objects with their definition, events after an hour; and the
-//! kinds of a new definition are served.
+//! content of a namespace with the namespace, custom objects with their definition, events after an hour; every
+//! namespace has a ServiceAccount; and the kinds of a new definition are served.
 //!
 //! They look at the history for what there is to do, and do it a little later, as they do in a real cluster.
+
+mod emptied;
+mod furnish;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,9 +15,10 @@ use serde_json::{Map, Value, json};
 
 use crate::apply::Scope;
 use crate::cluster::Cluster;
+use crate::store::Change;
 use crate::verbs::{Departure, FOREGROUND, ORPHAN, depart};
 use crate::watch::after;
-use crate::{GroupResource, Kind, definition, events, meta, object, rbac};
+use crate::{GroupResource, Kind, Registry, Store, definition, events, meta, object, rbac};
 
 /// How long an event is kept after its last write.
 const EVENT_TTL: SignedDuration = SignedDuration::from_hours(1);
@@ -30,6 +34,12 @@ pub(crate) struct Controllers {
     expiring: VecDeque<(Timestamp, String, u64)>,
     /// When the history before a revision is forgotten.
     compactions: VecDeque<(Timestamp, u64)>,
+    /// The authority that every namespace is to know, as PEM.
+    root_ca: Option<String>,
+    /// How many objects say that they depend on the one with this uid.
+    dependents: BTreeMap<String, usize>,
+    /// How many objects are on their way out.
+    leaving: usize,
 }
 
 impl Controllers {
@@ -38,6 +48,44 @@ impl Controllers {
         let compaction = self.compactions.front().map(|(at, _)| *at);
         [self.sweep, expiry, compaction].into_iter().flatten().min()
     }
+}
+
+impl Controllers {
+    /// Keeps count of who depends on whom, and of who is leaving.
+    fn count(&mut self, change: &Change) {
+        if let Some(old) = &change.old {
+            for owner in object::owners(old) {
+                let uid = object::text(owner, "/uid");
+                if let Some(count) = self.dependents.get_mut(uid) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.dependents.remove(uid);
+                    }
+                }
+            }
+            self.leaving = self.leaving.saturating_sub(usize::from(object::is_deleting(old)));
+        }
+        if let Some(new) = &change.new {
+            for owner in object::owners(new) {
+                *self.dependents.entry(object::text(owner, "/uid").to_owned()).or_default() += 1;
+            }
+            self.leaving += usize::from(object::is_deleting(new));
+        }
+    }
+
+    /// Whether anything depends on an object.
+    fn depends(&self, on: &Value) -> bool {
+        self.dependents.contains_key(object::uid(on))
+    }
+}
+
+/// Whether what an owner reference of an object in `namespace` names is there, and stays.
+fn is_solid(store: &Store, registry: &Registry, namespace: &str, reference: &Value) -> bool {
+    let text = |key| object::text(reference, key);
+    let Some(kind) = registry.of_object(text("/apiVersion"), text("/kind")) else { return false };
+    let namespace = if kind.namespaced { namespace } else { "" };
+    let owner = store.get(&kind.storage, namespace, text("/name"));
+    owner.is_some_and(|owner| object::uid(owner) == text("/uid") && !object::is_deleting(owner))
 }
 
 impl Cluster {
@@ -89,10 +137,24 @@ impl Cluster {
                     ));
                 }
                 roles |= resource.group == rbac::GROUP && resource.plural == "clusterroles";
-                sweep |= match &change.new {
-                    Some(object) => object::is_deleting(object) || object::owners(object).next().is_some(),
-                    None => true,
-                };
+                let of_a_namespace = resource.group.is_empty()
+                    && (resource.plural == "namespaces" || path.ends_with(furnish::ROOT_CA));
+                let controllers = &mut self.controllers;
+                controllers.count(change);
+                // To look through everything costs the more the more there is: only for a reason.
+                sweep |= of_a_namespace
+                    || match &change.new {
+                        Some(object) => {
+                            object::is_deleting(object)
+                                || !object::owners(object).all(|owner| {
+                                    is_solid(&self.store, &self.registry, object::namespace(object), owner)
+                                })
+                        }
+                        None => {
+                            controllers.leaving > 0
+                                || change.old.as_ref().is_some_and(|old| controllers.depends(old))
+                        }
+                    };
             }
             if let Some(keep) = self.options.history {
                 self.controllers.compactions.push_back((after(now, keep), seen));
@@ -124,28 +186,34 @@ impl Cluster {
         if !definition::is_established(&stored) && !object::is_deleting(&stored) {
             let mut established = Value::clone(&stored);
             object::put(&mut established, "status", Some(definition::established(&stored, &meta::time(now))));
-            let established = self.tracked(now, &stored, established);
+            let (group, plural) = (&resource.group, &resource.plural);
+            let established = self.tracked(group, plural, "status", now, &stored, established);
             self.store.put(now, &resource, "", name, established);
         }
     }
 
-    /// A definition with a status that the server itself wrote.
-    fn tracked(&mut self, now: Timestamp, old: &Value, definition: Value) -> Value {
-        let Some(kind) =
-            self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions").cloned()
-        else {
-            return definition;
-        };
+    /// A definition or a namespace with a part that the control plane itself wrote.
+    fn tracked(
+        &mut self,
+        group: &str,
+        plural: &str,
+        subresource: &str,
+        now: Timestamp,
+        old: &Value,
+        new: Value,
+    ) -> Value {
+        let Some(kind) = self.registry.find(group, "v1", plural).cloned() else { return new };
+        let manager = if group.is_empty() { "kube-controller-manager" } else { "kube-apiserver" };
         let schema = self.schemas.of(&kind);
         let scope = Scope {
             schema: &schema,
             api_version: &kind.api_version(),
             kind: &kind.kind,
-            subresource: "status",
-            ignored: &["metadata", "spec"],
+            subresource,
+            ignored: if subresource == "status" { &["metadata", "spec"] } else { &["metadata", "status"] },
             now,
         };
-        scope.track(Some(old), definition, "kube-apiserver")
+        scope.track(Some(old), new, manager)
     }
 
     /// Gives the ClusterRoles that are made of others the rules of these.
@@ -156,7 +224,12 @@ impl Cluster {
         for role in &roles {
             let all = roles.iter().map(AsRef::as_ref);
             let Some(together) = rbac::aggregated_rules(role, all, selects) else { continue };
-            if role.get("rules") != Some(&json!(together)) {
+            // With nothing to give it keeps what it has.
+            if together.is_empty() {
+                continue;
+            }
+            let have = role.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            if have != together {
                 let mut aggregated = Value::clone(role);
                 object::put(&mut aggregated, "rules", Some(json!(together)));
                 self.store.put(now, &resource, "", object::name(role), aggregated);
@@ -180,6 +253,7 @@ impl Cluster {
         self.collect_garbage(now);
         self.purge_namespaces(now);
         self.purge_definitions(now);
+        self.furnish_namespaces(now);
         if self.store.revision() > before {
             self.controllers.sweep = Some(after(now, self.options.controllers_delay));
         }
@@ -196,7 +270,8 @@ impl Cluster {
         let mut blocked: BTreeSet<&str> = BTreeSet::new();
         for (kind, object) in &everything {
             let owners: Vec<&Value> = object::owners(object).collect();
-            if owners.is_empty() {
+            // Events are left to their age.
+            if owners.is_empty() || kind.storage == events::resource() {
                 continue;
             }
             let owner_of = |reference: &Value| there.get(object::text(reference, "/uid")).copied();
@@ -266,11 +341,22 @@ impl Cluster {
                 }
             }
             if left == 0 {
-                if object::finalizers(&namespace).is_empty() {
+                let mut namespace = namespace;
+                if namespace.pointer("/status/conditions").is_none() {
+                    let emptied = emptied::emptied(&namespace, &meta::time(now));
+                    let emptied = self.tracked("", "namespaces", "status", now, &namespace, emptied);
+                    namespace = self.store.put(now, &namespaces, "", &name, emptied);
+                }
+                let ours = object::texts(&namespace, "/spec/finalizers");
+                let others: Vec<&str> =
+                    ours.iter().copied().filter(|finalizer| *finalizer != "kubernetes").collect();
+                if others.is_empty() && object::finalizers(&namespace).is_empty() {
                     self.store.remove(now, &namespaces, "", &name);
-                } else if !object::texts(&namespace, "/spec/finalizers").is_empty() {
+                } else if others.len() < ours.len() {
                     let mut finalized = Value::clone(&namespace);
-                    object::put(&mut finalized, "spec", Some(json!({})));
+                    let spec = if others.is_empty() { json!({}) } else { json!({"finalizers": others}) };
+                    object::put(&mut finalized, "spec", Some(spec));
+                    let finalized = self.tracked("", "namespaces", "finalize", now, &namespace, finalized);
                     self.store.put(now, &namespaces, "", &name, finalized);
                 }
             }

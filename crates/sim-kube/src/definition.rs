@@ -27,7 +27,7 @@ pub(crate) fn defined(definition: &Value) -> GroupResource {
 }
 
 /// Fills in what a definition may leave out.
-pub(crate) fn prepare(definition: &mut Value, old: Option<&Value>) {
+pub(crate) fn default(definition: &mut Value) {
     let kind = object::text(definition, "/spec/names/kind").to_owned();
     object::edit(definition, "spec", |spec| {
         let mut names = spec.remove("names").unwrap_or_else(|| json!({}));
@@ -38,6 +38,10 @@ pub(crate) fn prepare(definition: &mut Value, old: Option<&Value>) {
         spec.insert("names".to_owned(), names);
         spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
     });
+}
+
+/// Begins a definition's status, or keeps it up.
+pub(crate) fn prepare(definition: &mut Value, old: Option<&Value>) {
     let stored = storage_version(definition);
     let status = match old {
         Some(old) => {
@@ -177,6 +181,7 @@ fn one(definition: &Value, version: &Value) -> Kind {
         custom: true,
         storage: defined(definition),
         storage_version: version.get("storage") == Some(&Value::Bool(true)),
+        deprecation: deprecation(definition, version),
         schema: version.pointer("/schema/openAPIV3Schema").cloned().map(Arc::new),
         columns: columns.map_or_else(|| vec![age()], |columns| columns.iter().map(column).collect()),
         selectable_fields: fields
@@ -186,6 +191,19 @@ fn one(definition: &Value, version: &Value) -> Kind {
             .collect(),
         create_on_update: false,
         unconditional_update: false,
+    }
+}
+
+/// What those who use a version are warned of.
+fn deprecation(definition: &Value, version: &Value) -> String {
+    let own = object::text(version, "/deprecationWarning");
+    if version.get("deprecated") != Some(&Value::Bool(true)) {
+        String::new()
+    } else if own.is_empty() {
+        let (group, version) = (object::text(definition, "/spec/group"), object::text(version, "/name"));
+        format!("{group}/{version} {} is deprecated", object::text(definition, "/spec/names/kind"))
+    } else {
+        own.to_owned()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Cause, GroupResource, object};
+use crate::{Cause, GroupResource, Kind, meta, object};
 
 /// The name of a field in `events.k8s.io/v1`, and in `v1`.
 const NAMES: [(&str, &str); 7] = [
@@ -19,6 +19,8 @@ const ALWAYS: [&str; 5] =
     ["reportingComponent", "reportingInstance", "source", "firstTimestamp", "lastTimestamp"];
 /// The longest that the parts of an event may be.
 const LONGEST: usize = 128;
+/// The longest that a note may be.
+const LONGEST_NOTE: usize = 1024;
 
 /// Where events are stored.
 #[must_use]
@@ -74,64 +76,133 @@ fn renamed(
     Value::Object(fields.collect())
 }
 
-/// What is wrong with an event, which is in the names of the version that it came in.
-pub(crate) fn validate(event: &Value, new_version: bool, creating: bool) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let (regarding, controller) = if new_version {
-        ("regarding", "reportingController")
-    } else {
-        ("involvedObject", "reportingComponent")
-    };
-    // The messages keep the old names.
-    let about = object::text(event, &format!("/{regarding}/namespace"));
-    let namespace = object::namespace(event);
-    let at_home = if about.is_empty() {
-        namespace == "default" || namespace == "kube-system"
-    } else {
-        about == namespace
-    };
-    if !at_home {
-        causes.push(Cause::invalid(
-            "involvedObject.namespace",
-            &json!(about),
-            "does not match event.namespace",
-        ));
-    }
-    let timed = !object::text(event, "/eventTime").is_empty();
-    if timed {
-        for (key, field) in [
-            (controller, "reportingController"),
-            ("reportingInstance", "reportingInstance"),
-            ("action", "action"),
-            ("reason", "reason"),
-        ] {
-            let value = object::text(event, &format!("/{key}"));
-            if value.is_empty() {
-                causes.push(Cause::required(field, ""));
-            } else if value.len() > LONGEST {
-                causes.push(Cause::invalid(
-                    field,
-                    &json!(""),
-                    &format!("can have at most {LONGEST} characters"),
-                ));
-            }
-        }
-    }
-    if new_version && creating {
-        if !timed {
-            causes.push(Cause::required("eventTime", ""));
-        }
-        let kind = object::text(event, "/type");
-        if !matches!(kind, "Normal" | "Warning") {
-            causes.push(Cause::invalid("type", &json!(""), &format!("has invalid value: {kind}")));
+/// What is wrong with an event, which is in the names of the version that it came in. The messages keep the names of
+/// `v1` for most fields. Only the newer version asks for more than the older one, and for other things when an event
+/// is made than when it is replaced.
+pub(crate) fn validate(kind: &Kind, event: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let new_version = kind.group == "events.k8s.io";
+    let stored = if new_version { to_stored(event) } else { event.clone() };
+    let mut causes =
+        validate_always(&stored, if new_version { "reportingController" } else { "reportingComponent" });
+    if new_version {
+        match old {
+            None => causes.extend(validate_new(&stored)),
+            Some(old) => causes.extend(validate_changes(&stored, &to_stored(old))),
         }
     }
     causes
 }
 
+fn validate_always(event: &Value, controller: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let timed = !object::text(event, "/eventTime").is_empty();
+    let (about, namespace) = (object::text(event, "/involvedObject/namespace"), object::namespace(event));
+    let at_home = if !about.is_empty() {
+        timed || about == namespace
+    } else {
+        namespace == "default" || (timed && namespace == "kube-system")
+    };
+    if !at_home {
+        let why = "does not match event.namespace";
+        causes.push(Cause::invalid("involvedObject.namespace", &json!(about), why));
+    }
+    if !timed {
+        return causes;
+    }
+    let text = |key: &str| object::text(event, &format!("/{key}"));
+    let component = text("reportingComponent");
+    if component.is_empty() {
+        causes.push(Cause::required(controller, ""));
+    }
+    causes.extend(
+        meta::wrong_key(component).iter().map(|why| Cause::invalid(controller, &json!(component), why)),
+    );
+    for field in ["reportingInstance", "action", "reason"] {
+        if text(field).is_empty() {
+            causes.push(Cause::required(field, ""));
+        }
+    }
+    let limits =
+        [("reportingInstance", LONGEST), ("action", LONGEST), ("reason", LONGEST), ("message", LONGEST_NOTE)];
+    for (field, most) in limits {
+        if text(field).len() > most {
+            causes.push(Cause::invalid(field, &json!(""), &format!("can have at most {most} characters")));
+        }
+    }
+    causes
+}
+
+fn validate_new(event: &Value) -> Vec<Cause> {
+    let mut causes = validate_series(event);
+    if object::text(event, "/eventTime").is_empty() {
+        causes.push(Cause::required("eventTime", ""));
+    }
+    let kind = object::text(event, "/type");
+    if !matches!(kind, "Normal" | "Warning") {
+        causes.push(Cause::invalid("type", &json!(""), &format!("has invalid value: {kind}")));
+    }
+    let said = |key: &str| match event.get(key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Object(source)) => source.values().any(|value| value != ""),
+        Some(value) => *value != json!(0),
+    };
+    for field in
+        ["firstTimestamp", "lastTimestamp", "count", "source"].into_iter().filter(|field| said(field))
+    {
+        causes.push(Cause::invalid(field, &json!(""), "needs to be unset"));
+    }
+    causes
+}
+
+fn validate_series(event: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let Some(series) = event.get("series").filter(|series| series.is_object()) else { return causes };
+    if series.get("count").and_then(Value::as_i64).unwrap_or_default() < 2 {
+        causes.push(Cause::invalid("series.count", &json!(""), "should be at least 2"));
+    }
+    if object::text(series, "/lastObservedTime").is_empty() {
+        causes.push(Cause::required("series.lastObservedTime", ""));
+    }
+    causes
+}
+
+fn validate_changes(event: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes =
+        if event.get("series") == old.get("series") { Vec::new() } else { validate_series(event) };
+    let fields = [
+        ("involvedObject", "involvedObject"),
+        ("reason", "reason"),
+        ("message", "message"),
+        ("source", "source"),
+        ("firstTimestamp", "firstTimestamp"),
+        ("lastTimestamp", "lastTimestamp"),
+        ("count", "count"),
+        ("reason", "reason"),
+        ("type", "type"),
+        ("eventTime", "eventTime"),
+        ("action", "action"),
+        ("related", "related"),
+        ("reportingComponent", "reportingController"),
+        ("reportingInstance", "reportingInstance"),
+    ];
+    for (key, field) in fields {
+        let (new, before) = (event.get(key), old.get(key));
+        if new != before && !(is_nothing(new) && is_nothing(before)) {
+            let shown = new.cloned().unwrap_or_else(|| if key == "count" { json!(0) } else { json!("") });
+            causes.push(Cause::invalid(field, &shown, "field is immutable"));
+        }
+    }
+    causes
+}
+
+fn is_nothing(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.is_null() || value == "" || *value == json!(0) || *value == json!({}))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builtin;
 
     #[test]
     fn one_event_has_two_faces() {
@@ -148,6 +219,7 @@ mod tests {
         let back = from_stored(&stored);
         assert_eq!(object::text(&back, "/note"), "n");
         assert_eq!(back.get("deprecatedSource"), Some(&json!({})));
-        assert_eq!(validate(&back, true, true), []);
+        let kind = builtin::kinds().iter().find(|kind| kind.group == "events.k8s.io").unwrap();
+        assert_eq!(validate(kind, &back, None), []);
     }
 }

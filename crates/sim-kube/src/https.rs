@@ -88,6 +88,7 @@ impl Https {
         let refused = |error| HttpsError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        server.with(|cluster, now| cluster.publish_root_ca(now, pki.ca_pem()));
         let (stop, stopped) = watch::channel(());
         let serving = tokio::spawn(serve(listener, tls, server.clone(), stopped));
         Ok(Self { address, pki, server, stop, serving })

@@ -31,6 +31,7 @@ pub mod discovery;
 mod events;
 pub mod fault;
 mod go_print;
+mod go_values;
 mod hash;
 #[cfg(feature = "https")]
 pub mod https;

@@ -10,15 +10,8 @@ use crate::chance::Chance;
 use crate::{Cause, Failure, Kind, object};
 
 /// The fields of `metadata` that belong to the server when an object is made.
-const SERVERS_OWN: [&str; 7] = [
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "selfLink",
-    "resourceVersion",
-];
+const SERVERS_OWN: [&str; 5] =
+    ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"];
 /// The finalizers that need no domain in front.
 const STANDARD_FINALIZERS: [&str; 4] = ["foregroundDeletion", "kubernetes", "orphan", "propagate"];
 /// The longest generated name: its base is cut so that the end fits.
@@ -38,18 +31,29 @@ const QUALIFIED_NAME: &str = "name part must consist of alphanumeric characters,
                               end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
                               used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
+static SUBDOMAINS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok());
+
 /// The time as Kubernetes writes it: whole seconds.
 #[must_use]
 pub fn time(now: Timestamp) -> String {
     Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
-/// Makes an object's metadata that of an object just made: name and namespace of the request, a uid and the time,
-/// and nothing of what only the server may say.
+/// Takes out what only the server may say of an object that is to be made.
+pub(crate) fn wipe(object: &mut Value) {
+    object::edit_metadata(object, |metadata| {
+        for key in SERVERS_OWN {
+            metadata.remove(key);
+        }
+    });
+}
+
+/// Makes an object's metadata that of an object just made: name and namespace of the request, a uid and the time.
 pub(crate) fn begin(kind: &Kind, object: &mut Value, namespace: &str, now: Timestamp, chance: &mut Chance) {
     let uid = chance.uid();
     object::edit_metadata(object, |metadata| {
-        for key in SERVERS_OWN {
+        for key in ["selfLink", "resourceVersion"] {
             metadata.remove(key);
         }
         if kind.namespaced {
@@ -99,7 +103,7 @@ pub fn counts_generations(kind: &Kind) -> bool {
 }
 
 /// What is not said: an empty list, an empty map, a null.
-fn drop_empty(metadata: &mut Map<String, Value>) {
+pub(crate) fn drop_empty(metadata: &mut Map<String, Value>) {
     metadata.retain(|_, value| match value {
         Value::Null => false,
         Value::Array(list) => !list.is_empty(),
@@ -118,23 +122,42 @@ pub(crate) fn validate(kind: &Kind, object: &Value) -> Vec<Cause> {
         causes.push(Cause::invalid("metadata.name", &json!(name), &why));
     }
     for (key, value) in entries(object, "/metadata/labels") {
-        causes.extend(wrong_key(key).map(|why| Cause::invalid("metadata.labels", &json!(key), &why)));
+        let wrong = wrong_key(key);
+        // Of labels the key is called one.
+        let wrong = wrong.iter().map(|why| why.replace("a qualified name must", "a valid label key must"));
+        causes.extend(wrong.map(|why| Cause::invalid("metadata.labels", &json!(key), &why)));
         causes.extend(wrong_label(value).map(|why| Cause::invalid("metadata.labels", &json!(value), &why)));
     }
     for (key, _) in entries(object, "/metadata/annotations") {
-        causes.extend(
-            wrong_key(&key.to_lowercase())
-                .map(|why| Cause::invalid("metadata.annotations", &json!(key), &why)),
-        );
+        let wrong = wrong_key(&key.to_lowercase());
+        causes.extend(wrong.iter().map(|why| Cause::invalid("metadata.annotations", &json!(key), why)));
     }
     causes.extend(wrong_owners(object));
-    for (at, finalizer) in object::finalizers(object).into_iter().enumerate() {
-        let field = format!("metadata.finalizers[{at}]");
-        if let Some(why) = wrong_key(finalizer) {
-            causes.push(Cause::invalid(field, &json!(finalizer), &why));
-        } else if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+    causes.extend(wrong_finalizers(kind, object));
+    causes
+}
+
+fn wrong_finalizers(kind: &Kind, object: &Value) -> Vec<Cause> {
+    let field = "metadata.finalizers";
+    let finalizers = object::finalizers(object);
+    let mut causes = Vec::new();
+    for finalizer in &finalizers {
+        let wrong = wrong_key(finalizer);
+        causes.extend(wrong.iter().map(|why| Cause::invalid(field, &json!(finalizer), why)));
+    }
+    if ["orphan", "foregroundDeletion"].iter().all(|both| finalizers.contains(both)) {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        causes.push(Cause::invalid(field, &json!(finalizers), why));
+    }
+    // Only some groups ask for more.
+    let names_domains = match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", plural) => plural != "events",
+        (group, _) => matches!(group, "events.k8s.io" | "rbac.authorization.k8s.io"),
+    };
+    for (at, finalizer) in finalizers.iter().enumerate().filter(|_| names_domains) {
+        if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(Cause::invalid(field, &json!(finalizer), why));
+            causes.push(Cause::invalid(format!("{field}[{at}]"), &json!(finalizer), why));
         }
     }
     causes
@@ -173,6 +196,24 @@ pub(crate) fn validate_update(kind: &Kind, object: &Value, old: &Value) -> Vec<C
     causes
 }
 
+/// What the writer of a custom object is warned of: finalizers that others might use for something else.
+pub(crate) fn warnings(object: &Value, old: Option<&Value>) -> Vec<String> {
+    let before = old.map(object::finalizers).unwrap_or_default();
+    let new = object::finalizers(object).into_iter().filter(|finalizer| !before.contains(finalizer));
+    let unqualified =
+        new.filter(|finalizer| !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(finalizer));
+    unqualified
+        .map(|finalizer| {
+            let how = if finalizer.contains('.') { " including a path (/)" } else { "" };
+            format!(
+                "metadata.finalizers: {}: prefer a domain-qualified finalizer name{how} to avoid accidental conflicts \
+                 with other finalizer writers",
+                json!(finalizer)
+            )
+        })
+        .collect()
+}
+
 /// The revision that a write claims to have seen: nothing, or a number.
 pub(crate) fn claimed_revision(object: &Value) -> Result<Option<u64>, Failure> {
     let text = object::text(object, "/metadata/resourceVersion");
@@ -186,22 +227,30 @@ pub(crate) fn claimed_revision(object: &Value) -> Result<Option<u64>, Failure> {
     }
 }
 
+/// Why a name cannot be a part of a path.
+pub(crate) fn wrong_path_segment(name: &str) -> Vec<String> {
+    if name == "." || name == ".." {
+        return vec![format!("may not be '{name}'")];
+    }
+    let letters = ['/', '%'].into_iter().filter(|&letter| name.contains(letter));
+    letters.map(|letter| format!("may not contain '{letter}'")).collect()
+}
+
+/// Why a name is none of a ServiceAccount and of most other things.
+pub(crate) fn wrong_subdomain(name: &str) -> Option<String> {
+    if name.len() > 253 {
+        return Some("must be no more than 253 bytes".to_owned());
+    }
+    (!matches(&SUBDOMAINS, name)).then(|| SUBDOMAIN.to_owned())
+}
+
 /// Why a name is none for objects of this kind.
 fn wrong_name(kind: &Kind, name: &str) -> Option<String> {
-    static SUBDOMAINS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok()
-    });
     static LABELS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$").ok());
 
     if kind.group == "rbac.authorization.k8s.io" {
-        if name == "." || name == ".." {
-            return Some(format!("may not be '{name}'"));
-        }
-        return ['/', '%']
-            .into_iter()
-            .find(|&letter| name.contains(letter))
-            .map(|letter| format!("may not contain '{letter}'"));
+        return wrong_path_segment(name).into_iter().next();
     }
     let (longest, pattern, why) = match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces" | "services") => (63, &LABELS, LABEL),
@@ -217,38 +266,43 @@ fn wrong_name(kind: &Kind, name: &str) -> Option<String> {
 }
 
 /// Why a key of labels or annotations is none.
-pub(crate) fn wrong_key(key: &str) -> Option<String> {
+pub(crate) fn wrong_key(key: &str) -> Vec<String> {
     static NAMES: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$").ok());
-    static PREFIXES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok()
-    });
 
+    let mut wrong = Vec::new();
     let name = match key.split_once('/') {
-        Some(("", _)) => return Some("prefix part must be non-empty".to_owned()),
-        Some((prefix, _)) if !matches(&PREFIXES, prefix) => return Some(format!("prefix part {SUBDOMAIN}")),
-        Some((_, name)) => name,
+        Some((_, name)) if name.contains('/') => {
+            return vec![format!(
+                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
+                 an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                 '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
+                 'example.com/MyName')"
+            )];
+        }
+        Some(("", name)) => {
+            wrong.push("prefix part must be non-empty".to_owned());
+            name
+        }
+        Some((prefix, name)) => {
+            wrong.extend(wrong_subdomain(prefix).map(|why| format!("prefix part {why}")));
+            name
+        }
         None => key,
     };
-    if name.contains('/') {
-        return Some(
-            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-             alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-             '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
-             'example.com/MyName')"
-                .to_owned(),
-        );
-    }
     if name.is_empty() {
-        return Some("name part must be non-empty".to_owned());
+        wrong.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        wrong.push("name part must be no more than 63 bytes".to_owned());
     }
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 bytes".to_owned());
+    if !matches(&NAMES, name) {
+        wrong.push(QUALIFIED_NAME.to_owned());
     }
-    (!matches(&NAMES, name)).then(|| QUALIFIED_NAME.to_owned())
+    wrong
 }
 
-fn wrong_label(value: &str) -> Option<String> {
+/// Why a value of a label is none.
+pub(crate) fn wrong_label(value: &str) -> Option<String> {
     static VALUES: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$").ok());
     if value.len() > 63 {
@@ -264,15 +318,8 @@ fn wrong_owners(object: &Value) -> Vec<Cause> {
     for owner in object::owners(object) {
         for key in ["apiVersion", "kind", "name", "uid"] {
             if object::text(owner, &format!("/{key}")).is_empty() {
-                let part = if key == "apiVersion" { "version" } else { key };
-                causes.push(Cause::invalid(
-                    format!("{field}.{key}"),
-                    &json!(""),
-                    match part {
-                        "version" => "version must not be empty",
-                        _ => "must not be empty",
-                    },
-                ));
+                let why = if key == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                causes.push(Cause::invalid(format!("{field}.{key}"), &json!(""), why));
             }
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
@@ -283,10 +330,18 @@ fn wrong_owners(object: &Value) -> Vec<Cause> {
         let why = format!(
             "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {last}"
         );
-        let all: Vec<&Value> = object::owners(object).collect();
-        causes.push(Cause::invalid(field, &json!(all), &why));
+        let all: Vec<String> = object::owners(object).map(shown_owner).collect();
+        let message = format!("Invalid value: [{}]: {why}", all.join(","));
+        causes.push(Cause::new("FieldValueInvalid", field, message));
     }
     causes
+}
+
+/// An owner with its fields in the server's order.
+fn shown_owner(owner: &Value) -> String {
+    let keys = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let fields = keys.iter().filter_map(|key| Some(format!("\"{key}\":{}", owner.get(key)?)));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }
 
 fn entries<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a str)> {

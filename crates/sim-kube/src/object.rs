@@ -2,9 +2,15 @@
 
 use serde_json::{Map, Value};
 
-/// The text at a JSON pointer; empty if there is none.
-pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+/// What is at a path of keys, such as `/metadata/name`. A JSON pointer without escapes and indices, so that nothing
+/// is copied on the way: this is asked of every object all the time.
+pub(crate) fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').skip(1).try_fold(object, |value, key| value.as_object()?.get(key))
+}
+
+/// The text at a path; empty if there is none.
+pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {
+    at(object, path).and_then(Value::as_str).unwrap_or_default()
 }
 
 pub(crate) fn name(object: &Value) -> &str {
@@ -29,15 +35,9 @@ pub(crate) fn is_deleting(object: &Value) -> bool {
     !text(object, "/metadata/deletionTimestamp").is_empty()
 }
 
-/// The texts of the list at a JSON pointer.
-pub(crate) fn texts<'a>(object: &'a Value, pointer: &str) -> Vec<&'a str> {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+/// The texts of the list at a path.
+pub(crate) fn texts<'a>(object: &'a Value, path: &str) -> Vec<&'a str> {
+    at(object, path).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
@@ -46,7 +46,7 @@ pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
 
 /// The uids of the objects that this one depends on.
 pub(crate) fn owners(object: &Value) -> impl Iterator<Item = &Value> {
-    object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten()
+    at(object, "/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// Changes the map at `key` of an object, which is made if it is not there; a value that is no map becomes one.

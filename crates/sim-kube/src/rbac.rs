@@ -3,6 +3,8 @@
 //! A pure function of the roles and bindings at hand. `system:masters` may do everything, whatever they say;
 //! everybody else may do what some rule of some role bound to them names, and nothing forbids.
 
+pub(crate) mod escalation;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
@@ -93,7 +95,7 @@ pub fn authorize(roles: &dyn Roles, user: &Identity, verb: &str, target: &Target
     for grant in grants(roles, user, namespace) {
         match grant.rules {
             Ok(granted) if granted.iter().any(|rule| allows(rule, verb, target)) => {
-                return Decision { allowed: true, reason: format!("RBAC: allowed by {}", grant.source) };
+                return Decision { allowed: true, reason: format!("RBAC: allowed by {}", described(&grant)) };
             }
             Ok(_) => {}
             Err(problem) => problems.push(problem),
@@ -138,7 +140,7 @@ pub fn forbidden(user: &Identity, verb: &str, target: &Target<'_>, reason: &str)
 pub fn rules_for<'a>(
     roles: &'a dyn Roles,
     user: &Identity,
-    namespace: &str,
+    namespace: &'a str,
 ) -> (Vec<&'a Value>, Option<String>) {
     let mut granted = Vec::new();
     let mut problems = Vec::new();
@@ -160,7 +162,8 @@ pub fn referred_rules<'a>(
     let name = text(role_ref, "name");
     let (kind, role) = match text(role_ref, "kind") {
         "ClusterRole" => ("clusterrole", roles.cluster_role(name)),
-        "Role" => ("role", roles.role(namespace, name)),
+        // The one is named in the singular, the other in the plural.
+        "Role" => ("roles", roles.role(namespace, name)),
         other => return Err(format!("unsupported role reference kind: {}", quoted(other))),
     };
     match role {
@@ -200,11 +203,14 @@ pub fn aggregated_rules<'a>(
 
 /// A binding that applies, and the rules that it gives.
 struct Grant<'a> {
-    source: String,
+    binding: &'a Value,
+    role_ref: &'a Value,
+    subject: &'a Value,
+    namespace: &'a str,
     rules: Result<&'a [Value], String>,
 }
 
-fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &str) -> Vec<Grant<'a>> {
+fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &'a str) -> Vec<Grant<'a>> {
     let cluster = roles.cluster_role_bindings().into_iter().map(|binding| (binding, ""));
     let local = if namespace.is_empty() { Vec::new() } else { roles.role_bindings(namespace) };
     cluster
@@ -214,7 +220,10 @@ fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &str) -> Vec<Gra
                 list(binding, "subjects").iter().find(|subject| applies_to(user, subject, namespace))?;
             let role_ref = binding.get("roleRef")?;
             Some(Grant {
-                source: described(binding, role_ref, subject, namespace),
+                binding,
+                role_ref,
+                subject,
+                namespace,
                 rules: referred_rules(roles, role_ref, namespace),
             })
         })
@@ -241,7 +250,7 @@ fn applies_to(user: &Identity, subject: &Value, namespace: &str) -> bool {
 }
 
 /// A binding as the server's reason names it, the odd order of name and namespace included.
-fn described(binding: &Value, role_ref: &Value, subject: &Value, namespace: &str) -> String {
+fn described(Grant { binding, role_ref, subject, namespace, .. }: &Grant<'_>) -> String {
     let name = binding.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let (kind, name) = if namespace.is_empty() {
         ("ClusterRoleBinding", name.to_owned())

@@ -83,6 +83,8 @@ pub struct Kind {
     pub storage: GroupResource,
     /// The version whose objects are stored.
     pub storage_version: bool,
+    /// What every use of this version is warned of, or nothing.
+    pub deprecation: String,
     /// The schema as published: a CRD's `openAPIV3Schema`, or the OpenAPI component with its references resolved.
     pub schema: Option<Arc<Value>>,
     /// The columns of its table.

@@ -24,16 +24,20 @@ pub(crate) fn mark(headers: &mut HeaderMap) {
     }
 }
 
-/// A reply as a response.
-pub(crate) fn answered(reply: &Reply) -> Response<Bytes> {
-    let mut response = head(reply.code, "application/json");
-    *response.body_mut() = to_bytes(&reply.value);
-    for warning in &reply.warnings {
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - {}", json!(warning))) {
-            response.headers_mut().append(header::WARNING, value);
+/// What an answer of any kind warns of; the same is said once.
+pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+    for (at, warning) in warnings.iter().enumerate() {
+        if !warnings.iter().take(at).any(|earlier| earlier == warning)
+            && let Ok(value) = HeaderValue::from_str(&format!("299 - {}", json!(warning)))
+        {
+            headers.append(header::WARNING, value);
         }
     }
-    response
+}
+
+/// A reply as a response.
+pub(crate) fn answered(reply: &Reply) -> Response<Bytes> {
+    head(reply.code, "application/json").map(|_| to_bytes(&reply.value))
 }
 
 /// A failure as a response.

@@ -2,8 +2,9 @@
 //! place.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::access::Asker;
 use crate::cluster::{Answer, Cluster};
@@ -11,8 +12,10 @@ use crate::fault::Peer;
 use crate::rbac::{Resource, Target};
 use crate::select::FieldSelector;
 use crate::table::Form;
-use crate::verbs::{Reply, Request};
-use crate::{Call, Failure, Identity, Kind, Verb, access, authn, body, discovery, rbac, respond};
+use crate::verbs::{Reply, Request, patch};
+use crate::{
+    Call, Details, Failure, Identity, Kind, Verb, access, authn, body, discovery, meta, rbac, respond,
+};
 
 /// What anybody may ask, without authorization: load balancers do.
 const ALWAYS_ALLOWED: [&str; 3] = ["/healthz", "/readyz", "/livez"];
@@ -27,7 +30,11 @@ impl Cluster {
     ) -> Result<Answer, Failure> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         let identity = authn::impersonated(&self.store, caller.clone(), headers)?;
-        let Some(call) = Call::read(method, uri)? else {
+        let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let unknown_method = !known.contains(method);
+        // A method that no resource has is refused where there is a resource.
+        let read_as = if unknown_method { &Method::GET } else { method };
+        let Some(call) = Call::read(read_as, uri)? else {
             if !ALWAYS_ALLOWED.contains(&uri.path()) {
                 self.check_allowed(&identity, &method.as_str().to_lowercase(), &Target::Path(uri.path()))?;
             }
@@ -35,15 +42,37 @@ impl Cluster {
         };
         self.check_call(&identity, &call, call.verb)?;
         let Some(kind) = self.registry.find(&call.group, &call.version, &call.plural).cloned() else {
-            let known =
-                self.registry.kinds().any(|kind| kind.group == call.group && kind.version == call.version);
+            let known = self
+                .registry
+                .kinds()
+                .any(|kind| !kind.custom && kind.group == call.group && kind.version == call.version);
             return if known {
                 Err(Failure::no_such_path())
             } else {
                 Ok(Answer::Response(discovery::page_not_found()))
             };
         };
+        if !kind.deprecation.is_empty() {
+            self.warnings.push(kind.deprecation.clone());
+        }
+        if kind.custom && is_elsewhere(&kind, &call) {
+            return Ok(Answer::Response(discovery::page_not_found()));
+        }
+        if unknown_method && kind.custom {
+            let there = call.subresource.is_empty() || kind.has(&call.subresource);
+            return Err(if there { not_supported(&kind, "") } else { nothing_there(&kind, &call) });
+        }
+        if call.verb == Verb::Patch && kind.custom && call.subresource.is_empty() {
+            patch::check_format(&kind, headers)?;
+        }
         check_route(&kind, &call)?;
+        check_name(&kind, &call.name)?;
+        if unknown_method || (*method == Method::HEAD && !kind.custom) {
+            return Err(Failure::method_not_allowed());
+        }
+        if call.verb == Verb::Patch {
+            patch::check_format(&kind, headers)?;
+        }
         let form = Form::asked(headers, &call.params.include_object)?;
         let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
         let request =
@@ -53,8 +82,14 @@ impl Cluster {
                 let id = self.watch(&request)?;
                 return Ok(Answer::Watch(respond::head(StatusCode::OK, "application/json").map(|_| ()), id));
             }
-            Verb::Get => self.get(&request),
-            Verb::List => self.list(&request),
+            Verb::Get => self.get(&request).and_then(|object| {
+                Form::check(headers, &request.kind, false)?;
+                Ok(object)
+            }),
+            Verb::List => self.list(&request).and_then(|list| {
+                Form::check(headers, &request.kind, true)?;
+                Ok(list)
+            }),
             Verb::Create if call.subresource == "token" => self.token(&request),
             Verb::Create if access::is_review(&request.kind) => self.review(&request),
             Verb::Create => self.create(&request),
@@ -94,15 +129,21 @@ impl Cluster {
         if decision.allowed { Ok(()) } else { Err(rbac::forbidden(identity, verb, target, &decision.reason)) }
     }
 
-    fn review(&self, request: &Request<'_>) -> Result<Reply, Failure> {
-        let review = body::object(&request.kind, request.headers, request.body)?;
+    fn review(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
+        let mut review = body::object(&self.registry, &request.kind, request.headers, request.body)?;
+        // What says nothing is not said.
+        let attributes = review.pointer_mut("/spec/resourceAttributes").and_then(Value::as_object_mut);
+        if let Some(attributes) = attributes {
+            attributes.retain(|_, value| value != "");
+        }
+        let review = self.track(request, None, review);
         access::review(&request.kind, &request.call.namespace, review, &self.asker(request))
             .map(Reply::created)
     }
 
     fn token(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let id = self.chance.uid();
-        let asked = body::options(request.headers, request.body)?;
+        let asked = body::options_body(request.headers, request.body)?;
         let (namespace, name) = (&request.call.namespace, &request.call.name);
         access::token_request(namespace, name, &asked, &id, &self.asker(request)).map(Reply::created)
     }
@@ -114,6 +155,37 @@ impl Cluster {
             authenticator: &self.authenticator,
             now: request.now,
         }
+    }
+}
+
+/// A name that is no part of a path.
+fn check_name(kind: &Kind, name: &str) -> Result<(), Failure> {
+    let Some(why) = meta::wrong_path_segment(name).into_iter().next().filter(|_| kind.custom) else {
+        return Ok(());
+    };
+    Err(Failure::bad_request(format!("Name parameter invalid: {}: {why}", rbac::quoted(name))))
+}
+
+/// A subresource that a kind does not have.
+fn nothing_there(kind: &Kind, call: &Call) -> Failure {
+    if kind.custom { Failure::not_found(&kind.resource(), &call.name) } else { Failure::no_such_path() }
+}
+
+/// A verb that custom objects do not have, or a method that is none.
+fn not_supported(kind: &Kind, verb: &str) -> Failure {
+    let resource = kind.resource();
+    let message = format!("{verb} is not supported on resources of kind \"{resource}\"");
+    let details = Details { group: resource.group, kind: resource.plural, ..Details::default() };
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).with_details(details)
+}
+
+/// Whether the objects of a kind are in namespaces and the path is not, or the other way around.
+fn is_elsewhere(kind: &Kind, call: &Call) -> bool {
+    let across = matches!(call.verb, Verb::List | Verb::Watch);
+    match (kind.namespaced, call.namespace.is_empty()) {
+        (true, true) => !across,
+        (false, false) => true,
+        _ => false,
     }
 }
 
@@ -133,14 +205,22 @@ fn check_route(kind: &Kind, call: &Call) -> Result<(), Failure> {
     }
     if !call.subresource.is_empty() {
         if !kind.has(&call.subresource) {
-            return Err(Failure::no_such_path());
+            return Err(nothing_there(kind, call));
         }
         return match call.verb {
             Verb::Get | Verb::Update | Verb::Patch if call.subresource == "status" => Ok(()),
             Verb::Update if call.subresource == "finalize" => Ok(()),
             Verb::Create if call.subresource == "token" => Ok(()),
+            _ if kind.custom => Err(not_supported(kind, call.verb.as_str())),
             _ => Err(Failure::method_not_allowed()),
         };
+    }
+    if kind.custom && !named && matches!(call.verb, Verb::Update | Verb::Patch) {
+        return Err(Failure::bad_request("name must be provided"));
+    }
+    // What is made has the name that it says, whatever the path says.
+    if kind.custom && named && call.verb == Verb::Create {
+        return Ok(());
     }
     let of_one = matches!(call.verb, Verb::Get | Verb::Update | Verb::Patch | Verb::Delete);
     if of_one != named || !kind.verbs.contains(&call.verb) {

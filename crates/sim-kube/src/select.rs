@@ -132,6 +132,12 @@ impl FieldSelector {
         self.0.is_empty()
     }
 
+    /// The selector without the terms that name nothing.
+    pub(crate) fn without_empty_terms(mut self) -> Self {
+        self.0.retain(|term| !term.field.is_empty() || !term.value.is_empty());
+        self
+    }
+
     /// Its terms, sorted.
     #[must_use]
     pub fn terms(&self) -> &[FieldTerm] {

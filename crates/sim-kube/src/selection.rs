@@ -15,11 +15,31 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// The selectors of a request whose options are checked by `check`: after it is known that the selectors can be
+    /// read, and before whether their fields are there.
+    pub(crate) fn checked(
+        kind: &Kind,
+        params: &Params,
+        check: impl FnOnce(&Params) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let wrong = |error: crate::select::SelectorError| Failure::bad_request(error.to_string());
+        if !params.malformed.is_empty() {
+            return Err(Failure::bad_request(&*params.malformed));
+        }
+        LabelSelector::parse(&params.label_selector).map_err(wrong)?;
+        FieldSelector::parse(&params.field_selector).map_err(wrong)?;
+        check(params)?;
+        Self::read(kind, params)
+    }
+
     pub(crate) fn read(kind: &Kind, params: &Params) -> Result<Self, Failure> {
         let wrong = |error: crate::select::SelectorError| Failure::bad_request(error.to_string());
         let labels = LabelSelector::parse(&params.label_selector).map_err(wrong)?;
-        let fields = FieldSelector::parse(&params.field_selector).map_err(wrong)?;
-        let mut known: Vec<&str> = vec!["metadata.name", "metadata.namespace"];
+        let fields = FieldSelector::parse(&params.field_selector).map_err(wrong)?.without_empty_terms();
+        let mut known: Vec<&str> = vec!["metadata.name"];
+        if kind.namespaced || !(kind.custom || kind.plural == "namespaces") {
+            known.push("metadata.namespace");
+        }
         known.extend(kind.selectable_fields.iter().map(String::as_str));
         let selectable = if kind.custom || !kind.selectable_fields.is_empty() {
             SelectableFields::Declared(&known)

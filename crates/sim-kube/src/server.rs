@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-#[cfg(feature = "https")]
-use http::HeaderMap;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -132,7 +130,7 @@ impl Server {
     #[cfg(feature = "https")]
     pub(crate) fn authenticate(
         &self,
-        headers: &HeaderMap,
+        headers: &http::HeaderMap,
         certificate: Option<&Identity>,
     ) -> Result<Identity, Failure> {
         self.shared.lock().authenticate(self.shared.now(), headers, certificate)
@@ -174,12 +172,15 @@ impl Shared {
     fn with<T>(&self, act: impl FnOnce(&mut Cluster, Timestamp) -> T) -> T {
         let now = self.now();
         let mut cluster = self.lock();
-        let before = (cluster.store().revision(), cluster.next_due(), cluster.open_watches());
+        let before = (cluster.store().revision(), cluster.next_due());
+        let open = cluster.open_watches();
         let result = act(&mut cluster, now);
         cluster.observe(now);
-        let after = (cluster.store().revision(), cluster.next_due(), cluster.open_watches());
+        let after = (cluster.store().revision(), cluster.next_due());
+        // A watch that was cut has something to say; one that was opened, nothing to anybody else.
+        let cut = cluster.open_watches() < open;
         drop(cluster);
-        if before != after {
+        if before != after || cut {
             self.changed.notify_waiters();
         }
         result

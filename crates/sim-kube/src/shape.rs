@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Kind, events, object};
+use crate::{Kind, events, go_values, object, rbac};
 
 /// Whether objects of this kind are stored under other names.
 fn is_new_event(kind: &Kind) -> bool {
@@ -16,6 +16,10 @@ pub(crate) fn from_stored(kind: &Kind, stored: &Value) -> Value {
     }
     let mut object = stored.clone();
     object::put(&mut object, "apiVersion", Some(json!(kind.api_version())));
+    // What the type always says.
+    if kind.group == rbac::GROUP && kind.plural.ends_with("roles") && object.get("rules").is_none() {
+        object::put(&mut object, "rules", Some(Value::Null));
+    }
     object
 }
 
@@ -25,6 +29,9 @@ pub(crate) fn to_stored(kind: &Kind, object: &Value) -> Value {
         return events::to_stored(object);
     }
     let mut stored = object.clone();
+    if let Some(schema) = kind.schema.as_deref().filter(|_| !kind.custom) {
+        go_values::forget_empty(schema, &mut stored);
+    }
     if kind.storage == events::resource() {
         events::fill(&mut stored);
     }

@@ -1,39 +1,80 @@
 //! The rules of single built-in kinds, as far as their schema does not say them: what is filled in and what is
 //! refused.
 
+mod rbac;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::{Cause, Failure, Kind, definition, events, object};
+use crate::{Cause, Kind, definition, events, object};
+use rbac::GROUP as RBAC;
 
-const RBAC: &str = "rbac.authorization.k8s.io";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
                           or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /// Whether what came in can be read at all: text that stands for bytes or for a time.
-pub(crate) fn check_encoding(kind: &Kind, object: &Value) -> Result<(), Failure> {
+pub(crate) fn check_encoding(kind: &Kind, object: &Value) -> Result<(), String> {
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("", "secrets") => check_base64(kind, object),
+        ("", "secrets") => check_base64(object, "data"),
+        ("", "configmaps") => check_base64(object, "binaryData"),
         ("coordination.k8s.io", "leases") => {
-            check_micro_time(kind, object, "/spec/acquireTime")?;
-            check_micro_time(kind, object, "/spec/renewTime")
+            check_micro_time(object, "/spec/acquireTime")?;
+            check_micro_time(object, "/spec/renewTime")
         }
-        ("" | "events.k8s.io", "events") => check_micro_time(kind, object, "/eventTime"),
+        ("" | "events.k8s.io", "events") => {
+            check_micro_time(object, "/eventTime")?;
+            check_micro_time(object, "/series/lastObservedTime")
+        }
         _ => Ok(()),
     }
 }
 
-/// Fills in what the server fills in, when an object is made (`old` is nothing) and when it is replaced.
-pub(crate) fn prepare(kind: &Kind, object: &mut Value, old: Option<&Value>) {
+/// Fills in what is the case when nothing is said, which is done before anybody is told to own it.
+pub(crate) fn default(kind: &Kind, object: &mut Value) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "secrets") => prepare_secret(object),
         ("", "configmaps") => {
             drop_empty_map(object, "data");
             drop_empty_map(object, "binaryData");
         }
+        ("", "namespaces") => {
+            if !object::name(object).is_empty() {
+                label_namespace(object);
+            }
+            object::edit(object, "status", |status| {
+                let phase = status.entry("phase").or_insert_with(|| json!(""));
+                if phase == "" {
+                    *phase = json!("Active");
+                }
+            });
+        }
+        ("" | "events.k8s.io", "events") => {
+            // What says nothing is not said.
+            let said_nothing = |value: &Value| value == "" || *value == json!(0);
+            for key in ["action", "reason", "message", "note", "type", "count", "deprecatedCount"] {
+                if object.get(key).is_some_and(said_nothing) {
+                    object::take(object, key);
+                }
+            }
+        }
+        (RBAC, "rolebindings" | "clusterrolebindings") => rbac::default_binding(object),
+        ("apiextensions.k8s.io", _) => definition::default(object),
+        _ => {}
+    }
+}
+
+/// Sets what only the server sets, when an object is made (`old` is nothing) and when it is replaced.
+pub(crate) fn prepare(kind: &Kind, object: &mut Value, old: Option<&Value>) {
+    match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces") => prepare_namespace(object, old),
-        (RBAC, "rolebindings" | "clusterrolebindings") => prepare_binding(object),
+        ("", "serviceaccounts") => {
+            // Only the names of Secrets count.
+            for secret in object.get_mut("secrets").and_then(Value::as_array_mut).into_iter().flatten() {
+                *secret = secret.get("name").map_or_else(|| json!({}), |name| json!({"name": name}));
+            }
+        }
+        ("coordination.k8s.io", "leases") => prepare_lease(object, old),
         ("apiextensions.k8s.io", _) => definition::prepare(object, old),
         _ => {}
     }
@@ -43,14 +84,33 @@ pub(crate) fn prepare(kind: &Kind, object: &mut Value, old: Option<&Value>) {
 /// nobody adds.
 pub(crate) fn nothing(kind: &Kind) -> Option<Value> {
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("", "events") => Some(json!({"source": {}})),
-        ("events.k8s.io", "events") => Some(json!({"deprecatedSource": {}})),
-        ("", "namespaces" | "pods" | "services") | ("coordination.k8s.io", "leases") => {
-            Some(json!({"spec": {}}))
-        }
+        ("", "events") => Some(json!({
+            "involvedObject": {}, "source": {}, "firstTimestamp": null, "lastTimestamp": null, "eventTime": null,
+            "reportingComponent": "", "reportingInstance": "",
+        })),
+        ("events.k8s.io", "events") => Some(json!({
+            "regarding": {}, "deprecatedSource": {}, "deprecatedFirstTimestamp": null,
+            "deprecatedLastTimestamp": null, "eventTime": null,
+        })),
+        ("", "namespaces") => Some(json!({"spec": {}, "status": {"phase": "Active"}})),
+        ("", "pods" | "services") => Some(json!({"spec": {}, "status": {}})),
+        ("coordination.k8s.io", "leases") | ("authorization.k8s.io", _) => Some(json!({"spec": {}})),
+        (RBAC, "roles" | "clusterroles") => Some(json!({"rules": null})),
         ("apiextensions.k8s.io", _) => Some(json!({"spec": {"names": {}}})),
         _ => None,
     }
+}
+
+/// What the writer of a built-in object is warned of.
+pub(crate) fn warnings(kind: &Kind, object: &Value) -> Option<String> {
+    let is_pair = kind.group.is_empty()
+        && kind.plural == "secrets"
+        && object::text(object, "/type") == "kubernetes.io/tls";
+    let certificate =
+        object.get("data").and_then(|data| data.get("tls.crt")).filter(|_| is_pair)?.as_str()?;
+    let certificate = STANDARD.decode(certificate).unwrap_or_default();
+    let is_pem = String::from_utf8_lossy(&certificate).contains("-----BEGIN ");
+    (!is_pem).then(|| "tls: failed to find any PEM data in certificate input".to_owned())
 }
 
 /// What is wrong with an object beside its metadata and its schema.
@@ -58,11 +118,11 @@ pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<
     let mut causes = match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "secrets") => validate_secret(object, old),
         ("", "configmaps") => wrong_keys(object, &["data", "binaryData"]),
+        ("", "namespaces") if old.is_some() => wrong_phase(object),
         ("coordination.k8s.io", "leases") => validate_lease(object),
-        (RBAC, "roles" | "clusterroles") => validate_rules(object),
-        (RBAC, _) => validate_binding(object, old),
-        ("", "events") => events::validate(object, false, old.is_none()),
-        ("events.k8s.io", "events") => events::validate(object, true, old.is_none()),
+        (RBAC, "roles" | "clusterroles") => rbac::validate_role(object, kind.namespaced),
+        (RBAC, _) => rbac::validate_binding(object, old, kind.namespaced),
+        ("" | "events.k8s.io", "events") => events::validate(kind, object, old),
         ("apiextensions.k8s.io", _) => definition::validate(object, old),
         _ => Vec::new(),
     };
@@ -72,23 +132,15 @@ pub(crate) fn validate(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<
     causes
 }
 
-fn check_base64(kind: &Kind, object: &Value) -> Result<(), Failure> {
-    let cannot = |why: String| {
-        Failure::bad_request(format!(
-            "Secret in version \"{}\" cannot be handled as a Secret: {why}",
-            kind.version
-        ))
-    };
-    if let Some(data) = object.get("data").and_then(Value::as_object) {
-        for value in data.values().filter_map(Value::as_str) {
-            if let Err(error) = STANDARD.decode(value) {
-                let at = match error {
-                    base64::DecodeError::InvalidByte(at, _)
-                    | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                    _ => value.len(),
-                };
-                return Err(cannot(format!("illegal base64 data at input byte {at}")));
-            }
+fn check_base64(object: &Value, key: &str) -> Result<(), String> {
+    let values = object.get(key).and_then(Value::as_object).into_iter().flatten();
+    for value in values.filter_map(|(_, value)| value.as_str()) {
+        if let Err(error) = STANDARD.decode(value) {
+            let at = match error {
+                base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+                _ => value.len(),
+            };
+            return Err(format!("illegal base64 data at input byte {at}"));
         }
     }
     Ok(())
@@ -108,19 +160,36 @@ fn prepare_secret(object: &mut Value) {
     }
 }
 
+fn wrong_phase(namespace: &Value) -> Vec<Cause> {
+    let (expected, when) =
+        if object::is_deleting(namespace) { ("Terminating", "not empty") } else { ("Active", "empty") };
+    let phase = object::text(namespace, "/status/phase");
+    let why = format!("may only be '{expected}' if `deletionTimestamp` is {when}");
+    if phase == expected { Vec::new() } else { vec![Cause::invalid("status.Phase", &json!(phase), &why)] }
+}
+
 fn validate_secret(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = wrong_keys(object, &["data"]);
     let kind = object::text(object, "/type");
+    let data = object.get("data");
+    let has = |key: &str| data.and_then(|data| data.get(key)).is_some();
     let required: &[&str] = match kind {
         "kubernetes.io/tls" => &["tls.crt", "tls.key"],
         "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
         "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        // One of them is enough, and both are asked for.
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => &["username", "password"],
         _ => &[],
     };
-    let data = object.get("data");
-    for key in required {
-        if data.and_then(|data| data.get(key)).is_none() {
-            causes.push(Cause::required(format!("data[{key}]"), ""));
+    for key in required.iter().filter(|key| !has(key)) {
+        causes.push(Cause::required(format!("data[{key}]"), ""));
+    }
+    if kind == "kubernetes.io/service-account-token" {
+        let account = "kubernetes.io/service-account.name";
+        let annotations = object.pointer("/metadata/annotations");
+        if annotations.and_then(|annotations| annotations.get(account)).is_none_or(|name| name == "") {
+            causes.push(Cause::required(format!("metadata.annotations[{account}]"), ""));
         }
     }
     if let Some(old) = old
@@ -174,65 +243,42 @@ fn wrong_keys(object: &Value, fields: &[&str]) -> Vec<Cause> {
     .collect()
 }
 
-/// A namespace says in a label what it is called, and keeps a finalizer until its content is gone.
-fn prepare_namespace(object: &mut Value, old: Option<&Value>) {
+/// A namespace says in a label what it is called.
+fn label_namespace(object: &mut Value) {
     let name = object::name(object).to_owned();
     object::edit_metadata(object, |metadata| {
         let mut labels = metadata.remove("labels").unwrap_or_else(|| json!({}));
         object::put(&mut labels, "kubernetes.io/metadata.name", Some(json!(name)));
         metadata.insert("labels".to_owned(), labels);
     });
+}
+
+/// A namespace keeps a finalizer until its content is gone.
+fn prepare_namespace(object: &mut Value, old: Option<&Value>) {
+    // The name that the server made up was not known before.
+    label_namespace(object);
     let (spec, status) = match old {
         Some(old) => (old.get("spec").cloned(), old.get("status").cloned()),
-        None => (Some(json!({"finalizers": ["kubernetes"]})), Some(json!({"phase": "Active"}))),
+        None => {
+            let mut finalizers = object::texts(object, "/spec/finalizers");
+            if !finalizers.contains(&"kubernetes") {
+                finalizers.push("kubernetes");
+            }
+            (Some(json!({"finalizers": finalizers})), Some(json!({"phase": "Active"})))
+        }
     };
     object::put(object, "spec", spec);
     object::put(object, "status", status);
 }
 
-fn prepare_binding(object: &mut Value) {
-    object::edit(object, "roleRef", |reference| {
-        let group = reference.entry("apiGroup").or_insert_with(|| json!(""));
-        if group == "" {
-            *group = json!(RBAC);
-        }
-    });
-    for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
-        let default = if object::text(subject, "/kind") == "ServiceAccount" { "" } else { RBAC };
-        if object::text(subject, "/apiGroup").is_empty() && !default.is_empty() {
-            object::put(subject, "apiGroup", Some(json!(default)));
+/// Electing leaders by version is not switched on.
+fn prepare_lease(object: &mut Value, old: Option<&Value>) {
+    let Some(spec) = object.get_mut("spec") else { return };
+    for key in ["strategy", "preferredHolder"] {
+        if old.is_none_or(|old| old.pointer(&format!("/spec/{key}")).is_none()) {
+            object::take(spec, key);
         }
     }
-}
-
-fn validate_binding(object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let Some(reference) = object.get("roleRef") else { return Vec::new() };
-    let mut causes = Vec::new();
-    if let Some(old) = old
-        && old.get("roleRef") != Some(reference)
-    {
-        let part = |key: &str| reference.get(key).cloned().unwrap_or_else(|| json!(""));
-        // The real server prints its own fields' names here, not those of the wire.
-        let shown = json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
-        causes.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
-    }
-    if object::text(reference, "/name").is_empty() {
-        causes.push(Cause::required("roleRef.name", ""));
-    }
-    if !matches!(object::text(reference, "/kind"), "Role" | "ClusterRole") {
-        let kind = json!(object::text(reference, "/kind"));
-        causes.push(Cause::not_supported("roleRef.kind", &kind, &["ClusterRole", "Role"]));
-    }
-    causes
-}
-
-fn validate_rules(object: &Value) -> Vec<Cause> {
-    let rules = object.get("rules").and_then(Value::as_array).into_iter().flatten();
-    rules
-        .enumerate()
-        .filter(|(_, rule)| object::texts(rule, "/verbs").is_empty())
-        .map(|(at, _)| Cause::required(format!("rules[{at}].verbs"), "verbs must contain at least one value"))
-        .collect()
 }
 
 fn validate_lease(object: &Value) -> Vec<Cause> {
@@ -252,7 +298,7 @@ fn validate_lease(object: &Value) -> Vec<Cause> {
 }
 
 /// A `MicroTime` has exactly six digits behind the seconds, and is not understood otherwise.
-fn check_micro_time(kind: &Kind, object: &Value, pointer: &str) -> Result<(), Failure> {
+fn check_micro_time(object: &Value, pointer: &str) -> Result<(), String> {
     let text = object::text(object, pointer);
     if text.is_empty() {
         return Ok(());
@@ -263,13 +309,12 @@ fn check_micro_time(kind: &Kind, object: &Value, pointer: &str) -> Result<(), Fa
     if digits == 6 && text.parse::<jiff::Timestamp>().is_ok() {
         return Ok(());
     }
-    let (own, version, layout) = (&kind.kind, &kind.version, "2006-01-02T15:04:05.000000Z07:00");
-    Err(Failure::bad_request(format!(
-        "{own} in version \"{version}\" cannot be handled as a {own}: parsing time {} as \"{layout}\": cannot parse {} \
-         as \".000000\"",
+    let layout = "2006-01-02T15:04:05.000000Z07:00";
+    Err(format!(
+        "parsing time {} as \"{layout}\": cannot parse {} as \".000000\"",
         json!(text),
         json!(fraction)
-    )))
+    ))
 }
 
 fn drop_empty_map(object: &mut Value, key: &str) {

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::{Failure, Kind, builtin};
+use crate::{Failure, Kind, builtin, object};
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,33 @@ impl Form {
             None => Err(Failure::new(
                 StatusCode::NOT_ACCEPTABLE,
                 "NotAcceptable",
-                "only the following media types are accepted: application/json",
+                "only the following media types are accepted: application/json, application/yaml, \
+                 application/vnd.kubernetes.protobuf",
             )),
         }
+    }
+
+    /// Whether a list can be shown in this form, as a client asked for it who may have thought of one object.
+    /// The other way around, too.
+    pub(crate) fn check(headers: &HeaderMap, kind: &Kind, list: bool) -> Result<(), Failure> {
+        let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut clauses = accepts.flat_map(|accept| accept.split(','));
+        let chosen = clauses.find(|clause| Self::of_clause(clause).is_some()).unwrap_or_default();
+        let asked = chosen.split(';').filter_map(|parameter| parameter.trim().strip_prefix("as=")).next();
+        let (asked, what) = match asked {
+            Some(asked @ "PartialObjectMetadata") if list => (asked, "a list"),
+            Some(asked @ "PartialObjectMetadataList") if !list => (asked, "not a list"),
+            _ => return Ok(()),
+        };
+        let group = kind.storage.group.split('.').next().unwrap_or_default();
+        let name = if list { &kind.list_kind } else { &kind.kind };
+        let of_type = match group {
+            _ if kind.custom => "unstructured.Unstructured".to_owned(),
+            "" => format!("core.{name}"),
+            group => format!("{group}.{name}"),
+        };
+        let message = format!("you requested {asked}, but the requested object is {what} (*{of_type})");
+        Err(Failure::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message))
     }
 
     /// One media type with its parameters.
@@ -85,12 +109,19 @@ impl Form {
         match (self, items) {
             (Self::Object, _) => value.clone(),
             (Self::Metadata, None) => metadata_of(value),
-            (Self::Metadata, Some(items)) => json!({
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": value.get("metadata"),
-                "items": items.iter().map(metadata_of).collect::<Vec<_>>(),
-            }),
+            (Self::Metadata, Some(items)) => {
+                let mut metadata = value.get("metadata").cloned().unwrap_or_default();
+                if text(&metadata, "continue").is_empty() {
+                    object::take(&mut metadata, "continue");
+                }
+                let items: Vec<Value> = items.iter().map(metadata_of).collect();
+                json!({
+                    "kind": "PartialObjectMetadataList",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": metadata,
+                    "items": if items.is_empty() { Value::Null } else { json!(items) },
+                })
+            }
             (Self::Table(include), items) => {
                 let rows = items.map_or(std::slice::from_ref(value), Vec::as_slice);
                 table(kind, value, rows, include, headings, now)
@@ -159,7 +190,8 @@ fn table(
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
         "columnDefinitions": headings,
-        "rows": rows,
+        // Built-in kinds' printers leave out what was never appended to.
+        "rows": if rows.is_empty() && !kind.custom { Value::Null } else { json!(rows) },
     })
 }
 

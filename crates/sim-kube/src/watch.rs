@@ -17,8 +17,6 @@ use crate::table::Form;
 use crate::verbs::{NOT_OLDER_THAN, Request, parse_revision};
 use crate::{Cause, Failure, Kind, Params, object, shape};
 
-/// How often a quiet watch is told how far it is.
-const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// How long before its end a watch is told how far it is, so that the next one can go on from there.
 const BEFORE_THE_END: SignedDuration = SignedDuration::from_secs(2);
 /// A watch that does not say how long it lasts lasts between this and twice this.
@@ -74,8 +72,7 @@ impl Cluster {
     /// Opens a watch.
     pub(crate) fn watch(&mut self, request: &Request<'_>) -> Result<WatchId, Failure> {
         let params = &request.call.params;
-        check_options(params)?;
-        let selection = Selection::read(&request.kind, params)?;
+        let selection = Selection::checked(&request.kind, params, check_options)?;
         let asked = match params.resource_version.as_str() {
             "" | "0" => None,
             text => Some(parse_revision(text).map_err(Failure::plain)?),
@@ -97,7 +94,7 @@ impl Cluster {
             peer: request.peer.clone(),
             cursor: 0,
             bookmarks: params.allow_watch_bookmarks,
-            next_bookmark: next_bookmark(request.now, after(request.now, lasts)),
+            next_bookmark: next_bookmark(request.now, self.options.bookmark_every, after(request.now, lasts)),
             deadline: after(request.now, lasts),
             lines: Vec::new(),
             over: false,
@@ -115,7 +112,12 @@ impl Cluster {
                     watch.bookmark(true, request.now);
                 }
             }
-            (None, None) => self.begin_with_state(request, &mut watch, view),
+            (None, None) => {
+                self.begin_with_state(request, &mut watch, view);
+                if watch.bookmarks {
+                    watch.bookmark(true, request.now);
+                }
+            }
             (Some(false), None) => watch.cursor = view,
             (_, Some(asked)) => {
                 watch.cursor = asked;
@@ -155,7 +157,7 @@ impl Cluster {
             watch.over = now >= watch.deadline || !served;
             if watch.bookmarks && !watch.over && now >= watch.next_bookmark {
                 watch.bookmark(false, now);
-                watch.next_bookmark = next_bookmark(now, watch.deadline);
+                watch.next_bookmark = next_bookmark(now, self.options.bookmark_every, watch.deadline);
             }
         }
         let step = WatchStep { lines: std::mem::take(&mut watch.lines), ended: watch.over };
@@ -265,9 +267,9 @@ impl Watch {
 }
 
 /// When a watch is next told how far it is.
-fn next_bookmark(now: Timestamp, deadline: Timestamp) -> Timestamp {
+fn next_bookmark(now: Timestamp, every: SignedDuration, deadline: Timestamp) -> Timestamp {
     let last = deadline.saturating_sub(BEFORE_THE_END).unwrap_or(deadline);
-    let next = after(now, BOOKMARK_EVERY);
+    let next = after(now, every);
     if last > now { next.min(last) } else { next }
 }
 

@@ -52,6 +52,9 @@ pub const SYSTEM: &str = "external-issuer-system";
 
 /// How long the cluster remembers: a watch that was away for longer lists anew. Five minutes on a real one.
 const HISTORY: SignedDuration = SignedDuration::from_hours(1);
+/// A watch of kube lasts 290 seconds, so it is told how far it is before it ends and not each minute: nobody who
+/// remembers for an hour needs more, and in a year it would be half a million times for each watch.
+const BOOKMARKS: SignedDuration = SignedDuration::from_mins(10);
 
 /// How a stage is set.
 #[derive(Clone, Debug)]
@@ -79,7 +82,12 @@ impl Stage {
     pub async fn set(options: Options) -> anyhow::Result<Self> {
         let clock = Clock::starting_at(options.begins);
         let cluster = Cluster::new(
-            sim_kube::Options { seed: options.seed, history: Some(HISTORY), ..Default::default() },
+            sim_kube::Options {
+                seed: options.seed,
+                history: Some(HISTORY),
+                bookmark_every: BOOKMARKS,
+                ..Default::default()
+            },
             options.begins,
         );
         let server = Server::new(cluster, clock);

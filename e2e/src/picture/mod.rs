@@ -9,6 +9,7 @@ mod shape;
 mod symbol;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
@@ -35,6 +36,8 @@ impl Picture {
         let lines = events.iter().filter(of_requests).map(|event| line_of_event(event, &symbols));
         let mut lines: Vec<String> = lines.collect();
         lines.sort();
+        // How often the same was told hangs on how often cert-manager tried.
+        lines.dedup();
         if !lines.is_empty() {
             all.insert(EVENTS.to_owned(), json!(lines));
         }
@@ -172,7 +175,7 @@ fn line(condition: &Value, symbols: &Symbols) -> String {
         symbols.of(field("message"))
     );
     if let Some(generation) = condition.get("observedGeneration") {
-        line.push_str(&format!(" (generation {generation})"));
+        let _ = write!(line, " (generation {generation})");
     }
     if condition.get("lastTransitionTime").is_none() {
         line.push_str(" (no time)");
@@ -202,7 +205,7 @@ fn difference(wanted: &str, there: &str) -> String {
         for line in of.lines() {
             match rest.iter().position(|other| *other == line) {
                 Some(at) => drop(rest.swap_remove(at)),
-                None => only.push_str(&format!("{sign} {line}\n")),
+                None => drop(writeln!(only, "{sign} {line}")),
             }
         }
         only

@@ -74,7 +74,15 @@ async fn a_bad_certificate_is_rejected_with_what_is_wrong_with_it(world: &World)
         bounded(&failed)?;
         ensure!(failed.status.as_ref().is_some_and(|status| status.failure_time.is_some()), "no failureTime");
         world.status_writes_are(name, 1).await?;
-        world.events_are(&failed, &["Warning Failed: the PKI's certificate was rejected: …"]).await?;
+        world
+            .events_are(
+                &failed,
+                &[
+                    "Warning Failed: the PKI's certificate was rejected: …",
+                    "Warning CertificateUnused: the PKI issued a certificate with serial … that is not used: …",
+                ],
+            )
+            .await?;
         fault.uninstall().await?;
     }
     // Through cert-manager: no Secret.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use serde_json::Value;
@@ -66,7 +66,10 @@ impl World {
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
-                self.picture().await?.compare(&wanted)
+                match self.picture().await?.compare(&wanted) {
+                    Ok(()) => Ok(()),
+                    Err(difference) => bail!("{difference}{}", self.story().await),
+                }
             }
         }
     }

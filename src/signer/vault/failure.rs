@@ -34,6 +34,11 @@ impl Failure {
         matches!(self, Self::Refused { refusal: Refusal { kind: RefusalKind::Forbidden, .. }, .. })
     }
 
+    /// Whether what was asked is refused, and not who asked or where.
+    pub(super) fn is_about_the_request(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal { kind: RefusalKind::Request, .. }, .. })
+    }
+
     /// Whether the same call may succeed later.
     pub(super) fn may_pass(&self) -> bool {
         match self {

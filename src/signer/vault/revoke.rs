@@ -1,4 +1,7 @@
-//! Revoking a certificate of the mount, by its serial number.
+//! Revoking a certificate of the mount.
+//!
+//! By its serial number; and if the mount does not know that, by the certificate itself: a role with `no_store` keeps
+//! nothing, and OpenBao (Vault since 1.12) revokes what one of the mount's issuers signed all the same.
 
 use reqwest::Method;
 use serde::Serialize;
@@ -10,24 +13,31 @@ use super::failure::Failure;
 use super::refusal::{self, Refusal, RefusalKind};
 
 #[derive(Serialize)]
-struct Revoke {
-    serial_number: String,
+#[serde(rename_all = "snake_case")]
+enum Revoke {
+    SerialNumber(String),
+    Certificate(String),
 }
 
 impl VaultSigner {
     /// A second time is no error to Vault, so this may be repeated.
     pub(super) async fn revoke_certificate(&self, certificate: &Certificate) -> Revocation {
-        let path = format!("{}/revoke", self.path.mount());
-        let body = Revoke { serial_number: colons(&certificate.serial_hex()) };
-        let called = self.call("have Vault revoke a certificate", Method::POST, &path, Some(&body)).await;
-        let checked = called.and_then(|reply| {
-            refusal::check(&reply).map_err(|refusal| Failure::refused(&path, about_revoking(refusal, &path)))
-        });
-        match checked {
+        let by_number = Revoke::SerialNumber(colons(&certificate.serial_hex()));
+        let mut revoked = self.post_revocation(&by_number).await;
+        if revoked.as_ref().is_err_and(Failure::is_about_the_request) {
+            revoked = self.post_revocation(&Revoke::Certificate(certificate.to_pem())).await;
+        }
+        match revoked {
             Ok(()) => Revocation::Revoked,
             Err(failure) if failure.may_pass() => Revocation::Retryable { message: failure.into_message() },
             Err(failure) => Revocation::Refused { message: failure.into_message() },
         }
+    }
+
+    async fn post_revocation(&self, body: &Revoke) -> Result<(), Failure> {
+        let path = format!("{}/revoke", self.path.mount());
+        let reply = self.call("have Vault revoke a certificate", Method::POST, &path, Some(body)).await?;
+        refusal::check(&reply).map_err(|refusal| Failure::refused(&path, about_revoking(refusal, &path)))
     }
 }
 

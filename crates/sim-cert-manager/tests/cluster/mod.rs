@@ -100,12 +100,12 @@ impl World {
     pub(crate) fn crash(&self, crash: Crash) -> (Guard, watch::Receiver<bool>) {
         let (tell, died) = watch::channel(false);
         let effect = if crash.after { Effect::DropAnswer } else { Effect::Drop };
-        let count = Mutex::new(0);
+        let so_far = Mutex::new(0);
         let rule = Rule::new(effect, move |seen| {
             if !is_write(seen) {
                 return false;
             }
-            let mut count = count.lock().unwrap();
+            let mut count = so_far.lock().unwrap();
             *count += 1;
             let dies = *count == crash.at;
             if dies {

@@ -120,6 +120,12 @@ impl Scope<'_> {
         new
     }
 
+    /// Whether the fields of an object can be told at all: each value is of the type of its field.
+    pub(crate) fn fits(&self, object: &Value) -> bool {
+        let shape = Shape::of(self.schema);
+        typed::check(shape, object).err().is_none_or(|misfits| !misfits.is_of_another_type())
+    }
+
     /// A writer may hand back the managed fields, change them, or reset them; a write to a subresource may not.
     fn managers_of_update(&self, old: &Value, new: &Value) -> Managers {
         let of_old = || Managers::decode(old).unwrap_or_default();

@@ -29,6 +29,13 @@ impl fmt::Display for Misfits {
     }
 }
 
+impl Misfits {
+    /// Whether a value is of another type than its field, and not only where there is no field.
+    pub(super) fn is_of_another_type(&self) -> bool {
+        self.0.iter().any(|(_, message)| message.starts_with("expected "))
+    }
+}
+
 /// Checks an object that is to be applied: no unknown fields, no wrong types, nothing twice.
 pub(super) fn check(shape: Shape<'_>, value: &Value) -> Result<(), Misfits> {
     let mut misfits = Vec::new();

@@ -3,6 +3,8 @@
 use http::StatusCode;
 use serde_json::Value;
 
+use super::change::undecodable;
+use super::options::{self, Options};
 use super::{Reply, Request};
 use crate::cluster::Cluster;
 use crate::{Cause, Details, Failure, GroupResource, Verb, body, definition, meta, object, shape, strategy};
@@ -13,11 +15,17 @@ const NAME_ATTEMPTS: u32 = 8;
 impl Cluster {
     /// POST.
     pub(crate) fn create(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
-        let object = body::object(&request.kind, request.headers, request.body)?;
+        body::check_format(&request.kind, request.headers)?;
+        options::check(request, Options::Create)?;
+        let mut object = body::object(&self.registry, &request.kind, request.headers, request.body)?;
+        self.decode(request, &mut object).map_err(|why| undecodable(&request.kind, &why))?;
+        meta::wipe(&mut object);
+        request.check_namespace_of(&mut object)?;
+        self.drop_repeated_owners(&mut object, "");
         self.create_object(request, object, false)
     }
 
-    /// Makes an object of any verb that may make one. `applied` says that it already carries who owns its fields.
+    /// Makes an object that has been decoded, of any verb that may make one. `applied` says that it already carries who owns its fields.
     pub(crate) fn create_object(
         &mut self,
         request: &Request<'_>,
@@ -29,11 +37,15 @@ impl Cluster {
         if request.call.verb != Verb::Create {
             self.check_call(request.user, request.call, Verb::Create)?;
         }
-        request.check_place(&object)?;
-        let claimed = meta::claimed_revision(&object)?;
-        let warnings = self.decode(request, &mut object)?;
+        let claimed = meta::claimed_revision(&object).unwrap_or_default();
         self.check_namespace(request, &object)?;
+        if request.call.verb == Verb::Update {
+            meta::claimed_revision(&object)?;
+        }
 
+        if !applied {
+            object = self.track(request, None, object);
+        }
         let generated = object::name(&object).is_empty();
         let given = object.clone();
         for _ in 0..NAME_ATTEMPTS {
@@ -48,19 +60,23 @@ impl Cluster {
         if kind.has("status") && kind.custom {
             object::take(&mut object, "status");
         }
+        self.check_escalation(request, None, &object)?;
         strategy::prepare(kind, &mut object, None);
         let object = self.admit(request, Verb::Create, None, Some(object))?.unwrap_or_default();
         self.check_valid(request, &object, None)?;
-        if claimed.is_some() {
+        if claimed.is_some() && request.call.verb == Verb::Create && !request.call.params.dry_run {
             return Err(Failure::plain("resourceVersion should not be set on objects to be created"));
         }
         self.check_definition(request, &object)?;
 
         let (namespace, name) = (object::namespace(&object).to_owned(), object::name(&object).to_owned());
-        if self.store.get(&kind.storage, &namespace, &name).is_some() {
-            return Err(Failure::already_exists(&kind.resource(), &name));
+        if let Some(there) = self.store.get(&kind.storage, &namespace, &name) {
+            let mut failure = Failure::already_exists(&kind.resource(), &name);
+            if object::is_deleting(there) {
+                failure.message.insert_str(0, "object is being deleted: ");
+            }
+            return Err(failure);
         }
-        let object = if applied { object } else { self.track(request, None, object) };
         let object = if request.call.params.dry_run {
             object
         } else {
@@ -73,7 +89,7 @@ impl Cluster {
             );
             shape::from_stored(kind, &stored)
         };
-        Ok(Reply { code: StatusCode::CREATED, value: object, warnings })
+        Ok(Reply { code: StatusCode::CREATED, value: object })
     }
 
     /// Things are made only in namespaces that are there to stay.

@@ -6,9 +6,12 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::options::unknown_dry_run;
 use super::update::is_released;
 use super::{Reply, Request};
+use crate::call::number;
 use crate::cluster::Cluster;
+use crate::store::set_revision;
 use crate::{Cause, Details, Failure, Kind, Store, Verb, body, definition, meta, object, shape};
 
 /// The finalizer of an object that waits for its dependents.
@@ -34,34 +37,52 @@ struct Options {
     uid: String,
     revision: String,
     dry_run: bool,
+    /// Whether `orphanDependents` was said to be false.
+    cascades: bool,
 }
 
 impl Options {
     fn read(request: &Request<'_>) -> Result<Self, Failure> {
         let params = &request.call.params;
+        let mut causes = Vec::new();
         let mut options =
             Self { policy: params.propagation_policy.clone(), dry_run: params.dry_run, ..Self::default() };
+        if request.body.is_empty() {
+            number::<i64>(&params.grace_period)?;
+        }
+        let mut dry_run = params.dry_run_values.clone();
         if !request.body.is_empty() {
             let body = body::options(request.headers, request.body)?;
+            dry_run = object::texts(&body, "/dryRun").into_iter().map(str::to_owned).collect();
             let text = |pointer: &str| object::text(&body, pointer).to_owned();
             options = Self {
                 policy: text("/propagationPolicy"),
                 uid: text("/preconditions/uid"),
                 revision: text("/preconditions/resourceVersion"),
-                dry_run: options.dry_run || object::texts(&body, "/dryRun").contains(&"All"),
+                cascades: body.get("orphanDependents") == Some(&Value::Bool(false)),
+                dry_run: dry_run.iter().any(|value| value == "All"),
             };
-            if body.get("orphanDependents") == Some(&Value::Bool(true)) && options.policy.is_empty() {
-                "Orphan".clone_into(&mut options.policy);
+            let orphans = body.get("orphanDependents").and_then(Value::as_bool);
+            if orphans.is_some() && !options.policy.is_empty() {
+                let why = "orphanDependents and deletionPropagation cannot be both set";
+                causes.push(Cause::invalid("propagationPolicy", &json!(options.policy), why));
+            } else if let Some(orphans) = orphans {
+                let policy = if orphans { "Orphan" } else { "Background" };
+                policy.clone_into(&mut options.policy);
             }
         }
         let known = ["Foreground", "Background", "Orphan", "nil"];
         if !options.policy.is_empty()
             && !known.get(..3).unwrap_or_default().contains(&options.policy.as_str())
         {
-            let cause = Cause::not_supported("propagationPolicy", &json!(options.policy), &known);
-            return Err(Failure::invalid("meta.k8s.io", "DeleteOptions", "", vec![cause]));
+            causes.push(Cause::not_supported("propagationPolicy", &json!(options.policy), &known));
         }
-        Ok(options)
+        causes.extend(unknown_dry_run(&dry_run));
+        if causes.is_empty() {
+            Ok(options)
+        } else {
+            Err(Failure::invalid("meta.k8s.io", "DeleteOptions", "", causes))
+        }
     }
 
     /// Whether the object is the one that the caller means.
@@ -109,15 +130,29 @@ impl Cluster {
         let old = shape::from_stored(kind, &object);
         self.admit(request, Verb::Delete, Some(&old), None)?;
         let departure = if options.dry_run {
-            if is_released(kind, &object) { Departure::Gone(object) } else { Departure::Waiting(object) }
+            match leaving(kind, &object, &options.policy, request.now) {
+                Some(leaving) => Departure::Waiting(Arc::new(leaving)),
+                None => Departure::Gone(object),
+            }
         } else {
             depart(&mut self.store, kind, &object, &options.policy, request.now)
         };
-        Ok(Reply::ok(match departure {
+        // Who asks in the old way that dependents go too is told that it is not done yet.
+        let accepted = options.cascades && matches!(departure, Departure::Waiting(_));
+        let code = if accepted { StatusCode::ACCEPTED } else { StatusCode::OK };
+        let value = match departure {
             Departure::Waiting(object) => shape::from_stored(kind, &object),
-            Departure::Gone(object) if returns_the_object(kind) => shape::from_stored(kind, &object),
+            Departure::Gone(object) if returns_the_object(kind) => {
+                let mut object = shape::from_stored(kind, &object);
+                if !options.dry_run {
+                    // The revision is that of the deletion.
+                    set_revision(&mut object, self.store.revision());
+                }
+                object
+            }
             Departure::Gone(object) => success(kind, &object),
-        }))
+        };
+        Ok(Reply { code, value })
     }
 
     /// DELETE of a collection. The answer lists what was there.
@@ -127,6 +162,7 @@ impl Cluster {
         let found = self.selected(request)?;
         let mut items = Vec::new();
         for object in found {
+            options.check(kind, &object)?;
             let old = shape::from_stored(kind, &object);
             self.admit(request, Verb::Delete, Some(&old), None)?;
             if !options.dry_run {
@@ -134,7 +170,10 @@ impl Cluster {
             }
             items.push(old);
         }
-        let metadata = json!({"resourceVersion": self.store.revision().to_string()});
+        let mut metadata = json!({"resourceVersion": self.store.revision().to_string()});
+        if kind.custom {
+            object::put(&mut metadata, "continue", Some(json!("")));
+        }
         Ok(Reply::ok(shape::list(kind, &metadata, items)))
     }
 }
@@ -148,11 +187,22 @@ pub(crate) fn depart(
     now: Timestamp,
 ) -> Departure {
     let (namespace, name) = (object::namespace(object).to_owned(), object::name(object).to_owned());
-    let mut leaving = Value::clone(object);
-    set_finalizers(&mut leaving, kind, policy);
-    if is_released(kind, &leaving) {
+    let Some(leaving) = leaving(kind, object, policy, now) else {
         store.remove(now, &kind.storage, &namespace, &name);
         return Departure::Gone(Arc::clone(object));
+    };
+    if leaving == **object {
+        return Departure::Waiting(Arc::clone(object));
+    }
+    Departure::Waiting(store.put(now, &kind.storage, &namespace, &name, leaving))
+}
+
+/// An object that is to go and stays for now; nothing if nothing keeps it.
+fn leaving(kind: &Kind, object: &Value, policy: &str, now: Timestamp) -> Option<Value> {
+    let mut leaving = object.clone();
+    set_finalizers(&mut leaving, kind, policy);
+    if is_released(kind, &leaving) {
+        return None;
     }
     if !object::is_deleting(object) {
         object::set_metadata(&mut leaving, "deletionTimestamp", meta::time(now));
@@ -169,10 +219,7 @@ pub(crate) fn depart(
             }
         }
     }
-    if leaving == **object {
-        return Departure::Waiting(Arc::clone(object));
-    }
-    Departure::Waiting(store.put(now, &kind.storage, &namespace, &name, leaving))
+    Some(leaving)
 }
 
 /// The finalizers that the policy asks for: one that is said replaces what an earlier deletion asked for.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Reply, Request};
 use crate::cluster::Cluster;
 use crate::selection::Selection;
-use crate::{Cause, Failure, Params, object, shape};
+use crate::{Cause, Failure, Params, events, object, shape};
 
 const EXACT: &str = "Exact";
 pub(crate) const NOT_OLDER_THAN: &str = "NotOlderThan";
@@ -59,7 +59,15 @@ impl Cluster {
         let (kind, call) = (&request.kind, request.call);
         let mut revision = self.store.revision();
         if !call.params.resource_version.is_empty() {
-            let asked = parse_revision(&call.params.resource_version).map_err(Failure::plain)?;
+            // Events are read past the cache, which has another word for it.
+            let wrong = |why: String| {
+                if kind.storage == events::resource() {
+                    Failure::bad_request(format!("invalid resource version: {why}"))
+                } else {
+                    Failure::plain(why)
+                }
+            };
+            let asked = parse_revision(&call.params.resource_version).map_err(wrong)?;
             // Any revision will do: a cache that lags shows what it has.
             revision = self.view(request.peer);
             if asked > revision {
@@ -82,8 +90,7 @@ impl Cluster {
     pub(crate) fn list(&self, request: &Request<'_>) -> Result<Reply, Failure> {
         let (kind, call) = (&request.kind, request.call);
         let params = &call.params;
-        check_options(params)?;
-        let selection = Selection::read(kind, params)?;
+        let selection = Selection::checked(kind, params, check_options)?;
         let token =
             if params.continue_token.is_empty() { None } else { Some(Token::read(&params.continue_token)?) };
         let (revision, start) = self.position(request, token.as_ref())?;

@@ -4,7 +4,8 @@ mod change;
 mod create;
 mod delete;
 mod list;
-mod patch;
+mod options;
+pub(crate) mod patch;
 mod update;
 
 use std::sync::Arc;
@@ -40,7 +41,6 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Reply {
     pub(crate) code: StatusCode,
     pub(crate) value: Value,
-    pub(crate) warnings: Vec<String>,
 }
 
 impl Reply {
@@ -49,7 +49,7 @@ impl Reply {
     }
 
     fn ok(value: Value) -> Self {
-        Self { code: StatusCode::OK, value, warnings: Vec::new() }
+        Self { code: StatusCode::OK, value }
     }
 }
 
@@ -66,21 +66,48 @@ impl Request<'_> {
         if program.is_empty() { "unknown".to_owned() } else { program }
     }
 
-    /// The object in the body must be the one on the path.
-    fn check_place(&self, object: &Value) -> Result<(), Failure> {
-        let name = crate::object::name(object);
-        let expected = &self.call.name;
-        if !expected.is_empty() && name != expected {
-            return Err(Failure::bad_request(if name.is_empty() {
-                "name must be provided".to_owned()
-            } else {
-                format!("the name of the object ({name}) does not match the name on the URL ({expected})")
-            }));
+    /// The object in the body of a create or an update must be in the namespace on the path.
+    /// Outside namespaces what it says does not count.
+    fn check_namespace_of(&self, object: &mut Value) -> Result<(), Failure> {
+        if !self.kind.namespaced {
+            self.drop_namespace(object);
+            return Ok(());
         }
         let namespace = crate::object::namespace(object);
-        if self.kind.namespaced && !namespace.is_empty() && namespace != self.call.namespace {
+        if !namespace.is_empty() && namespace != self.call.namespace {
             let why = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(Failure::bad_request(why));
+        }
+        Ok(())
+    }
+
+    /// Outside namespaces there is none.
+    fn drop_namespace(&self, object: &mut Value) {
+        if !self.kind.namespaced {
+            crate::object::edit_metadata(object, |metadata| {
+                metadata.remove("namespace");
+            });
+        }
+    }
+
+    /// An object must be the one on the path.
+    fn check_name_of(&self, object: &Value) -> Result<(), Failure> {
+        let (name, expected) = (crate::object::name(object), &self.call.name);
+        if name.is_empty() {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({expected} based on URL) was undeterminable: name must be provided"
+            )));
+        }
+        if name != expected {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({expected})"
+            )));
+        }
+        let (namespace, expected) = (crate::object::namespace(object), &self.call.namespace);
+        if !namespace.is_empty() && !expected.is_empty() && namespace != expected {
+            return Err(Failure::bad_request(format!(
+                "the namespace of the object ({namespace}) does not match the namespace on the request ({expected})"
+            )));
         }
         Ok(())
     }

@@ -49,6 +49,7 @@ pub(crate) fn difference(
     };
     for (at, request) in sequence.iter().enumerate() {
         let (left, right) = (&simulated.answers[at], &real.answers[at]);
+        // Where they part, the real one stops.
         if left != right {
             return found(format!("the answer to {at}: {}", request.shown()), left, right);
         }

@@ -93,9 +93,9 @@ impl Normal {
                 list.into_iter().map(|item| self.value("", item)).collect()
             }
             Value::Object(map) => {
-                let is_list = map.contains_key("items") && map.get("metadata").is_some();
+                let is_list = ["items", "rows"].iter().any(|key| map.contains_key(*key));
                 let fields = map.into_iter().map(|(key, mut value)| {
-                    if is_list && key == "metadata" {
+                    if is_list && key == "metadata" && value.is_object() {
                         // The store's revision, which also counts what others write.
                         value["resourceVersion"] = json!("<list>");
                     }
@@ -133,11 +133,57 @@ impl Normal {
     }
 }
 
+/// What Go's decoders say about text that they do not understand: that it is refused is compared, the words are not.
+fn even_message(status: &mut Value) {
+    // A patch that leaves no object is shown in the server's own way of printing it.
+    if status["message"].as_str().unwrap_or_default().starts_with(" \"\" is invalid: patch: ") {
+        let shown = status["details"]["causes"][0]["message"].as_str().unwrap_or_default();
+        let why = shown.rsplit_once("\": ").map_or("", |(_, why)| why);
+        let why = if why.starts_with("strict") { why } else { "<decoder>" };
+        status["message"] = json!(format!("patch: {why}"));
+        status["details"] = Value::Null;
+        return;
+    }
+    let message = status["message"].as_str().unwrap_or_default();
+    // Of several misfits the real server names those that it comes across before it gives up, in an order of chance.
+    if let Some((before, _)) =
+        message.strip_prefix("failed to create typed patch object (").and_then(|rest| rest.split_once("): "))
+    {
+        status["message"] = json!(format!("failed to create typed patch object ({before}): <misfits>"));
+        return;
+    }
+    if status["code"] == 406 {
+        status["message"] = json!("<not acceptable>");
+        if let Some(status) = status.as_object_mut() {
+            status.remove("details");
+        }
+        return;
+    }
+    let marks = [
+        "json: cannot unmarshal",
+        "json parse error: ",
+        "error decoding patch: ",
+        "error decoding YAML: ",
+        "parsing time ",
+        ": error decoding from json: ",
+        ": illegal base64 data",
+        "cannot convert float64",
+        "illegal base64 data",
+    ];
+    let first = marks.iter().filter_map(|mark| message.find(mark)).min();
+    if let Some(first) = first.and_then(|at| message.get(..at)) {
+        status["message"] = json!(format!("{first}<decoder>"));
+    }
+}
+
 /// Several faults come in no order, and so does the sentence that joins them.
 fn even_failure(status: &mut Value) {
     if let Some(causes) = status.pointer_mut("/details/causes").and_then(Value::as_array_mut) {
+        // The server looks more than once, and repeats itself.
         causes.sort_by_key(Value::to_string);
+        causes.dedup();
     }
+    even_message(status);
     let message = status["message"].as_str().unwrap_or_default().to_owned();
     if let Some((before, rest)) = message.split_once(" is invalid: [") {
         let mut parts: Vec<&str> = rest.trim_end_matches(']').split(", ").collect();

@@ -17,6 +17,8 @@ use crate::sim::{compared, definitions};
 
 /// How long something that is to come by itself is waited for.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// How long the server's authorizer takes to know of a role or a binding.
+const AUTHORIZER: Duration = Duration::from_millis(60);
 /// How long a watch is listened to after the last event that is expected.
 const GRACE: Duration = Duration::from_millis(25);
 
@@ -184,6 +186,20 @@ impl Server for Real {
 
     fn ask(&mut self, request: &Request) -> Raw {
         self.requests += 1;
+        // Any revision will do for such a request, and the server may answer with an old one. After a read of the
+        // newest it does not.
+        let any = |(key, _): &(String, String)| key == "resourceVersion";
+        if request.query.iter().any(any) {
+            let path = request.path.rsplit_once('/').map_or("", |(collection, _)| collection);
+            for path in [request.path.as_str(), path] {
+                let newest = self.send(&Request::new("GET", path).with("limit", "1"));
+                self.runtime.block_on(newest.into_body().collect()).unwrap();
+            }
+        }
+        if !request.user.is_empty() {
+            // The authorizer learns of roles by watching them.
+            self.pass(AUTHORIZER);
+        }
         let response = self.send(request);
         let (head, mut body) = response.into_parts();
         let mut raw = Raw { code: head.status.as_u16(), headers: compared(&head.headers), ..Raw::default() };

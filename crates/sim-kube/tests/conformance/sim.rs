@@ -49,6 +49,7 @@ impl Sim {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut sim =
             Self { cluster: Cluster::new(Options::default(), now), now, watches: Vec::new(), revision: 0 };
+        sim.cluster.publish_root_ca(now, "an authority");
         for definition in definitions {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             let raw = sim.ask(&Request::new("POST", path).json(definition));

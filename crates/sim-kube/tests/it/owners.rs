@@ -98,7 +98,8 @@ fn an_apply_of_status_changes_nothing_else_and_minds_the_revision() {
 fn an_apply_makes_what_is_not_there() {
     let mut driver = with_foo();
     let path = format!("{FOOS}/b?fieldManager=one");
-    let mut applied = json!({"apiVersion": "ex.io/v1", "kind": "Foo", "spec": {"x": 7}});
+    let mut applied =
+        json!({"apiVersion": "ex.io/v1", "kind": "Foo", "metadata": {"name": "b"}, "spec": {"x": 7}});
     let (code, made) = driver.patch(APPLY, &path, &applied);
     assert_eq!((code, text(&made, "/metadata/name"), &made["spec"]["x"]), (201, "b", &json!(7)));
     assert_eq!(managers(&made), [("one Apply ".to_owned(), json!({"f:spec": {"f:x": {}}}))]);

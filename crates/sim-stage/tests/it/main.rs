@@ -14,3 +14,5 @@ mod flow;
 mod month;
 mod mutants;
 mod told;
+mod virtual_year;
+mod year;

@@ -54,7 +54,9 @@ pub fn run(flags: Flags, scenarios: &[Scenario]) -> Result<bool> {
         note("libfaketime is missing, so scenarios with a wrong clock are ignored: apt-get install faketime");
     }
     runtime.spawn(Arc::clone(&shared).until_interrupted());
-    Ok(suite::run(flags.suite, Locally { runtime, shared, clocks }, scenarios, seed))
+    let mut alone_last = scenarios.to_vec();
+    alone_last.sort_by_key(|scenario| !scenario.mode.is_beside());
+    Ok(suite::run(flags.suite, Locally { runtime, shared, clocks }, &alone_last, seed))
 }
 
 struct Locally {

@@ -190,11 +190,27 @@ async fn what_a_revocation_came_to_is_told_from_what_may_pass() {
         let server = Scripted::answering(move |_| scripted::json(status, body));
         let revocation: Revocation = discreet(with_token(&server).revoke(&certificate).await);
         assert_eq!(revocation.as_str(), word, "{status} {body}: {revocation:?}");
-        let [request] = server.requests().try_into().unwrap();
+        let requests = server.requests();
+        let request = requests.first().unwrap();
         assert_eq!(request.line(), "POST /v1/pki/revoke");
+        assert_eq!(requests.len(), if status == 400 { 2 } else { 1 });
         let sent: Value = serde_json::from_str(&request.body).unwrap();
         let serial = sent["serial_number"].as_str().unwrap();
         assert_eq!(serial.replace(':', ""), certificate.serial_hex());
         assert_eq!(serial.split(':').next().unwrap().len(), 2);
     }
+}
+
+#[tokio::test]
+async fn what_the_mount_does_not_keep_is_revoked_by_the_certificate_itself() {
+    let server = Scripted::answering(|request| {
+        if request.body.contains("serial_number") {
+            return scripted::json(400, r#"{"errors":["certificate with serial 00 not found."]}"#);
+        }
+        scripted::json(200, r#"{"data":{"state":"revoked"}}"#)
+    });
+    let certificate = x509::bundle::read_certificates(leaf().as_bytes()).unwrap().remove(0);
+    assert_eq!(with_token(&server).revoke(&certificate).await, Revocation::Revoked);
+    let sent: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
+    assert_eq!(sent, json!({"certificate": certificate.to_pem()}));
 }

@@ -6,8 +6,25 @@ use serde_json::{Value, json};
 use super::kinds::Place;
 use super::{mostly, one_of, some_of};
 
-/// Some fields of an object of this kind.
+/// Some fields of an object of this kind; nearly always those without which it is none.
 pub(crate) fn content(place: &Place) -> BoxedStrategy<Value> {
+    let required = match place.plural {
+        "externalissuers" | "externalclusterissuers" => json!({"spec": {"signerType": "mockca"}}),
+        "certificaterequests" => json!({"spec": {"request": "eA==", "issuerRef": {"name": "i"}}}),
+        _ => return any_content(place),
+    };
+    (any_content(place), prop::bool::weighted(0.85))
+        .prop_map(move |(mut content, complete)| {
+            let (spec, required) = (content["spec"].clone(), &required["spec"]);
+            if complete && (spec.is_object() || spec.is_null()) {
+                content["spec"] = super::joined(required, &spec);
+            }
+            content
+        })
+        .boxed()
+}
+
+fn any_content(place: &Place) -> BoxedStrategy<Value> {
     let fields = match place.plural {
         "configmaps" => config_map(),
         "secrets" => secret(),
@@ -102,7 +119,6 @@ fn config_map() -> Fields {
                     json!({"a": "2"}),
                     json!({"a": "1", "b": "1"}),
                     json!({"b": "2"}),
-                    json!({}),
                     Value::Null,
                     json!({"a": null}),
                 ],
@@ -118,10 +134,7 @@ fn config_map() -> Fields {
         ),
         (
             "binaryData",
-            mostly(
-                &[json!({"c": "eA=="}), json!({})],
-                &[json!({"c": "!"}), json!({"a": "eA=="}), json!({"c": "eA"})],
-            ),
+            mostly(&[json!({"c": "eA=="})], &[json!({"c": "!"}), json!({"a": "eA=="}), json!({"c": "eA"})]),
         ),
         ("immutable", mostly(&[json!(false), json!(true), Value::Null], &[json!("true")])),
         ("bogus", one_of(&[json!(1)])),
@@ -137,10 +150,8 @@ fn secret() -> Fields {
                     json!({"a": "eA=="}),
                     json!({"a": "eQ=="}),
                     json!({"b": "eA=="}),
-                    json!({}),
                     Value::Null,
                     json!({"tls.crt": "eA==", "tls.key": "eA=="}),
-                    json!({"a": null}),
                 ],
                 &[json!({"a": "x"}), json!({"a": 1}), json!({"a b": "eA=="}), json!({"a": "e A=="})],
             ),
@@ -470,7 +481,7 @@ fn gadget() -> BoxedStrategy<Value> {
         ("free", one_of(&[json!({"a": {"b": 1}}), json!({"a": {"c": [1, 2]}}), json!(1), Value::Null])),
     ]);
     let rest = some_of(vec![
-        ("status", mostly(&[json!({"phase": "x"}), json!({"phase": "x", "bogus": 1})], &[json!(1)])),
+        ("status", mostly(&[json!({"phase": "x"}), json!({"phase": "y"})], &[json!(1)])),
         ("other", one_of(&[json!(1), json!({"x": "y"})])),
     ]);
     (prop::option::weighted(0.95, spec), rest)
@@ -485,14 +496,7 @@ fn issuer() -> Fields {
     vec![
         (
             "signerType",
-            mostly(&[json!("mockca"), json!("remote"), json!("vault")], &[json!("odd"), json!(1), json!("")]),
-        ),
-        (
-            "url",
-            mostly(
-                &[json!("https://a.example"), json!("http://b.example/x"), Value::Null],
-                &[json!("nonsense"), json!(1)],
-            ),
+            mostly(&[json!("mockca"), json!("pki")], &[json!("odd"), json!(1), json!(""), Value::Null]),
         ),
         (
             "mockca",

@@ -32,7 +32,6 @@ pub(crate) fn metadata(place: &Place) -> BoxedStrategy<Value> {
         ("creationTimestamp", one_of(&[json!("2020-01-01T00:00:00Z"), Value::Null])),
         ("deletionTimestamp", one_of(&[json!("2020-01-01T00:00:00Z")])),
         ("deletionGracePeriodSeconds", one_of(&[json!(5)])),
-        ("selfLink", one_of(&[json!("/x")])),
         ("uid", one_of(&[json!("$UID"), json!("11111111-1111-1111-1111-111111111111")])),
         ("managedFields", one_of(&[json!([]), json!([{}]), Value::Null])),
         ("namespace", one_of(&[json!("$P-x"), json!("$P-y"), json!("")])),

@@ -1,5 +1,6 @@
 //! Strategies for sequences of requests. Few names, labels and values, so that requests meet.
 
+mod access;
 mod content;
 mod kinds;
 mod metadata;
@@ -12,10 +13,11 @@ use serde_json::{Map, Value, json};
 use crate::sequence::Request;
 use kinds::{Place, places};
 
-/// A sequence about one kind or two.
+/// A sequence about one kind or two, or about who may do what.
 pub(crate) fn sequence() -> BoxedStrategy<Vec<Request>> {
     let two = prop::sample::subsequence(places(), 1..=2);
-    two.prop_flat_map(|places| prop::collection::vec(request(places), 4..18)).boxed()
+    let of_kinds = two.prop_flat_map(|places| prop::collection::vec(request(places), 4..18));
+    prop_oneof![10 => of_kinds, 1 => access::sequence()].boxed()
 }
 
 fn request(places: Vec<Place>) -> BoxedStrategy<Request> {

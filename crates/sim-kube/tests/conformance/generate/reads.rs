@@ -24,7 +24,6 @@ fn accept() -> BoxedStrategy<String> {
             "application/json;as=Table;v=v1;g=meta.k8s.io",
             "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io, application/json",
             "application/json;as=Odd;v=v1;g=meta.k8s.io",
-            "application/yaml",
             "text/plain",
             "*/*",
         ]),

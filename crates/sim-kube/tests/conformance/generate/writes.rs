@@ -286,6 +286,10 @@ pub(crate) fn apply(place: &Place) -> BoxedStrategy<Request> {
     (namespace(), object, query, seldom)
         .prop_map(move |(namespace, (writes_status, mut object), (manager, force, options), seldom)| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            if place.custom {
+                // Empty lists in the metadata of a custom object are a write, though nobody sees them.
+                object["metadata"].as_object_mut().unwrap().retain(|_, value| *value != json!([]));
+            }
             if let Some((key, value)) = seldom {
                 object["metadata"][key] = json!(value);
             }
@@ -426,6 +430,9 @@ pub(crate) fn nonsense(place: &Place) -> BoxedStrategy<Request> {
         body,
     )
         .prop_map(move |(method, path, content_type, body)| {
+            // A real server breaks the connection when a custom object comes as protobuf.
+            let breaks = place.custom && content_type == "application/vnd.kubernetes.protobuf";
+            let content_type = if breaks { "application/cbor".to_owned() } else { content_type };
             let reads = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");
             let mut request = Request { method, path, content_type, body, ..Request::default() };
             if reads {
