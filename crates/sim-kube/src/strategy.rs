@@ -50,6 +50,8 @@ pub(crate) fn default(kind: &Kind, object: &mut Value) {
             });
         }
         ("" | "events.k8s.io", "events") => {
+            let series = object.get_mut("series").and_then(Value::as_object_mut);
+            series.map(|series| series.entry("lastObservedTime").or_insert(Value::Null));
             // What says nothing is not said.
             let said_nothing = |value: &Value| value == "" || *value == json!(0);
             for key in ["action", "reason", "message", "note", "type", "count", "deprecatedCount"] {

@@ -190,8 +190,7 @@ fn table(
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
         "columnDefinitions": headings,
-        // Built-in kinds' printers leave out what was never appended to.
-        "rows": if rows.is_empty() && !kind.custom { Value::Null } else { json!(rows) },
+        "rows": rows,
     })
 }
 

@@ -248,7 +248,14 @@ impl Cluster {
         let api_version = request.kind.api_version();
         let scope = scope(request, &schema, &api_version);
         let is_another = object::text(&object, "/kind") != request.kind.kind;
-        if request.kind.custom && (is_another || !scope.fits(&object)) {
+        // What replaces an object and repeats an item of a set cannot be compared with it.
+        let finalizers = object::finalizers(&object);
+        let repeats = old.is_some()
+            && finalizers
+                .iter()
+                .enumerate()
+                .any(|(at, own)| finalizers.iter().skip(at + 1).any(|other| other == own));
+        if repeats || (request.kind.custom && (is_another || !scope.fits(&object))) {
             let mut object = object;
             object::edit_metadata(&mut object, |metadata| {
                 metadata.remove("managedFields");
