@@ -285,12 +285,23 @@ impl Cluster {
             }
             live
         });
-        scope(request, &schema, &request.kind.api_version()).apply(
+        let mut merged = scope(request, &schema, &request.kind.api_version()).apply(
             live.as_ref(),
             applied,
             &params.field_manager,
             params.force,
-        )
+        )?;
+        // Who wrote before owns no part that the type always has.
+        let entries = merged.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
+            if object::text(entry, "/manager") == "before-first-apply" {
+                for key in nothing.as_object().into_iter().flat_map(Map::keys) {
+                    let part = entry.pointer_mut(&format!("/fieldsV1/f:{key}"));
+                    part.and_then(Value::as_object_mut).map(|part| part.remove("."));
+                }
+            }
+        }
+        Ok(merged)
     }
 }
 
