@@ -259,15 +259,14 @@ fn label_namespace(object: &mut Value) {
 fn prepare_namespace(object: &mut Value, old: Option<&Value>) {
     // The name that the server made up was not known before.
     label_namespace(object);
-    let (spec, status) = match old {
-        Some(old) => (old.get("spec").cloned(), old.get("status").cloned()),
-        None => {
-            let mut finalizers = object::texts(object, "/spec/finalizers");
-            if !finalizers.contains(&"kubernetes") {
-                finalizers.push("kubernetes");
-            }
-            (Some(json!({"finalizers": finalizers})), Some(json!({"phase": "Active"})))
+    let (spec, status) = if let Some(old) = old {
+        (old.get("spec").cloned(), old.get("status").cloned())
+    } else {
+        let mut finalizers = object::texts(object, "/spec/finalizers");
+        if !finalizers.contains(&"kubernetes") {
+            finalizers.push("kubernetes");
         }
+        (Some(json!({"finalizers": finalizers})), Some(json!({"phase": "Active"})))
     };
     object::put(object, "spec", spec);
     object::put(object, "status", status);

@@ -250,7 +250,7 @@ impl Cluster {
         let is_another = object::text(&object, "/kind") != request.kind.kind;
         // What replaces an object and repeats an item of a set cannot be compared with it.
         let finalizers = object::finalizers(&object);
-        let repeats = old.is_some()
+        let repeats = old.is_some_and(|old| object::finalizers(old) != finalizers)
             && finalizers
                 .iter()
                 .enumerate()
