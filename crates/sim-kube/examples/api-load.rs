@@ -1,10 +1,11 @@
 //! Asks an API server the same of two kinds, several clients at once, and says how fast it answers: to compare a
-//! simulated one with a real one. `scripts/bench-sim.sh` runs it.
+//! simulated one with a real one.
 //!
 //! usage: api-load KUBECONFIG LABEL [COUNT [CLIENTS]]; prints rows of a Markdown table
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a bench: what panics has failed, what it prints is what it is for, and it plays a controller"

@@ -108,7 +108,11 @@ fn beginning(body: &[u8]) -> String {
     let mut text = if body.first() == Some(&b'{') {
         String::from_utf8_lossy(shown).into_owned()
     } else {
-        shown.iter().map(|byte| format!("{byte:02x}")).collect()
+        shown
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+            .collect()
     };
     if shown.len() < body.len() {
         text.push_str(" ...");
@@ -191,12 +195,12 @@ pub(crate) fn options(headers: &HeaderMap, body: &Bytes) -> Result<Value, Failur
     let texts = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
     let preconditions =
         |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_string));
-    let types: [(&str, &dyn Fn(&Value) -> bool); 5] = [
-        ("propagationPolicy", &Value::is_string),
-        ("orphanDependents", &Value::is_boolean),
-        ("gracePeriodSeconds", &Value::is_i64),
-        ("dryRun", &texts),
-        ("preconditions", &preconditions),
+    let types: [(&str, fn(&Value) -> bool); 5] = [
+        ("propagationPolicy", Value::is_string),
+        ("orphanDependents", Value::is_boolean),
+        ("gracePeriodSeconds", Value::is_i64),
+        ("dryRun", texts),
+        ("preconditions", preconditions),
     ];
     for (key, fits) in types {
         if options.get(key).is_some_and(|value| !value.is_null() && !fits(value)) {

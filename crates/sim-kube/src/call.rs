@@ -193,7 +193,7 @@ impl Params {
             if seen.contains(&key) {
                 continue;
             }
-            params.set(&key, &value)?;
+            params.set(&key, &value);
             seen.push(key);
         }
         Ok(params)
@@ -207,7 +207,7 @@ impl Params {
         })
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), Failure> {
+    fn set(&mut self, key: &str, value: &str) {
         match key {
             "watch" => self.watch = flag(value),
             "allowWatchBookmarks" => self.allow_watch_bookmarks = flag(value),
@@ -240,7 +240,6 @@ impl Params {
             "includeObject" => value.clone_into(&mut self.include_object),
             _ => {}
         }
-        Ok(())
     }
 }
 

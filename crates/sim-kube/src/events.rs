@@ -97,10 +97,10 @@ fn validate_always(event: &Value, controller: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
     let timed = !object::text(event, "/eventTime").is_empty();
     let (about, namespace) = (object::text(event, "/involvedObject/namespace"), object::namespace(event));
-    let at_home = if !about.is_empty() {
-        timed || about == namespace
-    } else {
+    let at_home = if about.is_empty() {
         namespace == "default" || (timed && namespace == "kube-system")
+    } else {
+        timed || about == namespace
     };
     if !at_home {
         let why = "does not match event.namespace";

@@ -20,7 +20,9 @@ pub(crate) fn fill_nulls(schema: &Value, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
-                items.iter_mut().for_each(|item| fill(schema, item));
+                for item in items {
+                    fill(schema, item);
+                }
             }
         }
         _ => {}
@@ -56,7 +58,9 @@ pub(crate) fn forget_empty(schema: &Value, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
-                items.iter_mut().for_each(|item| forget_empty(schema, item));
+                for item in items {
+                    forget_empty(schema, item);
+                }
             }
         }
         _ => {}

@@ -50,6 +50,8 @@ pub(crate) fn default(kind: &Kind, object: &mut Value) {
             });
         }
         ("" | "events.k8s.io", "events") => {
+            let series = object.get_mut("series").and_then(Value::as_object_mut);
+            series.map(|series| series.entry("lastObservedTime").or_insert(Value::Null));
             // What says nothing is not said.
             let said_nothing = |value: &Value| value == "" || *value == json!(0);
             for key in ["action", "reason", "message", "note", "type", "count", "deprecatedCount"] {
@@ -257,15 +259,14 @@ fn label_namespace(object: &mut Value) {
 fn prepare_namespace(object: &mut Value, old: Option<&Value>) {
     // The name that the server made up was not known before.
     label_namespace(object);
-    let (spec, status) = match old {
-        Some(old) => (old.get("spec").cloned(), old.get("status").cloned()),
-        None => {
-            let mut finalizers = object::texts(object, "/spec/finalizers");
-            if !finalizers.contains(&"kubernetes") {
-                finalizers.push("kubernetes");
-            }
-            (Some(json!({"finalizers": finalizers})), Some(json!({"phase": "Active"})))
+    let (spec, status) = if let Some(old) = old {
+        (old.get("spec").cloned(), old.get("status").cloned())
+    } else {
+        let mut finalizers = object::texts(object, "/spec/finalizers");
+        if !finalizers.contains(&"kubernetes") {
+            finalizers.push("kubernetes");
         }
+        (Some(json!({"finalizers": finalizers})), Some(json!({"phase": "Active"})))
     };
     object::put(object, "spec", spec);
     object::put(object, "status", status);

@@ -60,7 +60,7 @@ impl Form {
         let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut clauses = accepts.flat_map(|accept| accept.split(','));
         let chosen = clauses.find(|clause| Self::of_clause(clause).is_some()).unwrap_or_default();
-        let asked = chosen.split(';').filter_map(|parameter| parameter.trim().strip_prefix("as=")).next();
+        let asked = chosen.split(';').find_map(|parameter| parameter.trim().strip_prefix("as="));
         let (asked, what) = match asked {
             Some(asked @ "PartialObjectMetadata") if list => (asked, "a list"),
             Some(asked @ "PartialObjectMetadataList") if !list => (asked, "not a list"),
@@ -190,8 +190,7 @@ fn table(
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
         "columnDefinitions": headings,
-        // Built-in kinds' printers leave out what was never appended to.
-        "rows": if rows.is_empty() && !kind.custom { Value::Null } else { json!(rows) },
+        "rows": rows,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Lets a virtual year of many Certificates pass, and says what it took. `scripts/bench-sim.sh` runs it.
+//! Lets a virtual year of many Certificates pass, and says what it took.
 //!
 //! usage: year [CERTIFICATES [DAYS]]
 

@@ -84,7 +84,7 @@ fn check_binding(roles: &dyn Roles, writing: &Writing<'_>, new: &Value) -> Resul
         return Ok(());
     }
     match referred_rules(roles, role_ref, writing.namespace) {
-        Ok(rules) => confirm(roles, writing, rules, object::name(new)),
+        Ok(given) => confirm(roles, writing, given, object::name(new)),
         // What is not found is the role, and is said of the binding.
         Err(_) if matches!(kind, "Role" | "ClusterRole") => Err(Failure::not_found(writing.resource, name)),
         Err(why) => Err(Failure::plain(why)),
@@ -98,10 +98,10 @@ fn may(roles: &dyn Roles, writing: &Writing<'_>, verb: &str, resource: &str, nam
 }
 
 /// Whether the writer holds all of these rules.
-fn confirm(roles: &dyn Roles, writing: &Writing<'_>, rules: &[Value], name: &str) -> Result<(), Failure> {
+fn confirm(roles: &dyn Roles, writing: &Writing<'_>, given: &[Value], name: &str) -> Result<(), Failure> {
     let (held, problems) = rules_for(roles, writing.user, writing.namespace);
     let missing: Vec<Grain> =
-        grains(rules).into_iter().filter(|grain| !held.iter().any(|rule| grain.is_in(rule))).collect();
+        grains(given).into_iter().filter(|grain| !held.iter().any(|rule| grain.is_in(rule))).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -114,7 +114,9 @@ fn confirm(roles: &dyn Roles, writing: &Writing<'_>, rules: &[Value], name: &str
         lines.join("\n")
     );
     if let Some(problems) = problems {
-        why.push_str(&format!("; resolution errors: [{problems}]"));
+        why.push_str("; resolution errors: [");
+        why.push_str(&problems);
+        why.push(']');
     }
     Err(Failure::forbidden(writing.resource, name, &why))
 }

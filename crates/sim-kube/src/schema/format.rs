@@ -56,7 +56,8 @@ pub(super) fn holds(format: &str, text: &str) -> bool {
         "datetime" => date_time(text).is_some(),
         "date" => text.parse::<jiff::civil::Date>().is_ok() && DATE.is_match(text),
         "duration" => duration(text).is_some(),
-        "byte" => base64::engine::general_purpose::STANDARD.decode(text).is_ok(),
+        // Of no bytes there is no text.
+        "byte" => !text.is_empty() && base64::engine::general_purpose::STANDARD.decode(text).is_ok(),
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
         "cidr" => text.split_once('/').is_some_and(|(address, bits)| {
@@ -160,6 +161,7 @@ mod tests {
             ("date", "2026-11-24", "2026-13-24"),
             ("duration", "1h30m", "1 fortnight"),
             ("byte", "YQ==", "a"),
+            ("byte", "YQ==", ""),
             ("ipv4", "10.0.0.1", "10.0.0"),
             ("ipv6", "::1", "10.0.0.1"),
             ("cidr", "10.0.0.0/8", "10.0.0.0/33"),

@@ -248,7 +248,14 @@ impl Cluster {
         let api_version = request.kind.api_version();
         let scope = scope(request, &schema, &api_version);
         let is_another = object::text(&object, "/kind") != request.kind.kind;
-        if request.kind.custom && (is_another || !scope.fits(&object)) {
+        // What replaces an object and repeats an item of a set cannot be compared with it.
+        let finalizers = object::finalizers(&object);
+        let repeats = old.is_some_and(|old| object::finalizers(old) != finalizers)
+            && finalizers
+                .iter()
+                .enumerate()
+                .any(|(at, own)| finalizers.iter().skip(at + 1).any(|other| other == own));
+        if repeats || (request.kind.custom && (is_another || !scope.fits(&object))) {
             let mut object = object;
             object::edit_metadata(&mut object, |metadata| {
                 metadata.remove("managedFields");
@@ -278,12 +285,23 @@ impl Cluster {
             }
             live
         });
-        scope(request, &schema, &request.kind.api_version()).apply(
+        let mut merged = scope(request, &schema, &request.kind.api_version()).apply(
             live.as_ref(),
             applied,
             &params.field_manager,
             params.force,
-        )
+        )?;
+        // Who wrote before owns no part that the type always has.
+        let entries = merged.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
+            if object::text(entry, "/manager") == "before-first-apply" {
+                for key in nothing.as_object().into_iter().flat_map(Map::keys) {
+                    let part = entry.pointer_mut(&format!("/fieldsV1/f:{key}"));
+                    part.and_then(Value::as_object_mut).map(|part| part.remove("."));
+                }
+            }
+        }
+        Ok(merged)
     }
 }
 

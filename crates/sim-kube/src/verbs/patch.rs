@@ -90,6 +90,7 @@ impl Cluster {
                 return Err(Failure::conflict(&resource, &request.call.name, &why));
             }
             self.convert_applied(request, &mut object)?;
+            request.check_namespace_of(&mut object)?;
             request.check_name_of(&object)?;
             self.drop_repeated_owners(&mut object, AFTER_ADMISSION);
             return self.create_object(request, object, true);

@@ -24,7 +24,7 @@ use crate::sequence::{Request, Transcript};
 use crate::sim::{Sim, definitions};
 
 /// The seeds of the recorded sequences.
-const RECORDED: std::ops::Range<u64> = 0..260;
+const RECORDED: std::ops::Range<u64> = 0..150;
 /// How often a sequence that differs is made smaller at most.
 const SHRINKS: usize = 400;
 

@@ -95,6 +95,9 @@ impl Normal {
             Value::Object(map) => {
                 let is_list = ["items", "rows"].iter().any(|key| map.contains_key(*key));
                 let fields = map.into_iter().map(|(key, mut value)| {
+                    if key == "rows" && value.is_null() {
+                        value = json!([]);
+                    }
                     if is_list && key == "metadata" && value.is_object() {
                         // The store's revision, which also counts what others write.
                         value["resourceVersion"] = json!("<list>");
@@ -160,6 +163,7 @@ fn even_message(status: &mut Value) {
         return;
     }
     let marks = [
+        "Invalid JSON Patch",
         "json: cannot unmarshal",
         "json parse error: ",
         "error decoding patch: ",

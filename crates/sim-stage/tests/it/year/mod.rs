@@ -1,4 +1,4 @@
-//! A virtual year of many Certificates, with a PKI that has bad days. A test lets it pass, and so does a bench.
+//! A virtual year of many Certificates, with a PKI that has bad days. A test lets a part of it pass, an example all of it.
 
 mod custody;
 mod weather;
