@@ -181,6 +181,9 @@ fn version_of(api_version: &str) -> &str {
     api_version.rsplit('/').next().unwrap_or(api_version)
 }
 
+/// Whether a value is of the type of its field.
+type Fits = fn(&Value) -> bool;
+
 /// The options in the body of a deletion.
 pub(crate) fn options(headers: &HeaderMap, body: &Bytes) -> Result<Value, Failure> {
     let options = options_body(headers, body)?;
@@ -195,7 +198,7 @@ pub(crate) fn options(headers: &HeaderMap, body: &Bytes) -> Result<Value, Failur
     let texts = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
     let preconditions =
         |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_string));
-    let types: [(&str, fn(&Value) -> bool); 5] = [
+    let types: [(&str, Fits); 5] = [
         ("propagationPolicy", Value::is_string),
         ("orphanDependents", Value::is_boolean),
         ("gracePeriodSeconds", Value::is_i64),

@@ -138,7 +138,9 @@ impl Cluster {
                 }
                 roles |= resource.group == rbac::GROUP && resource.plural == "clusterroles";
                 let of_a_namespace = resource.group.is_empty()
-                    && (resource.plural == "namespaces" || path.ends_with(furnish::ROOT_CA));
+                    && (resource.plural == "namespaces"
+                        || path.ends_with(furnish::ROOT_CA)
+                        || (resource.plural == "serviceaccounts" && change.new.is_none()));
                 let controllers = &mut self.controllers;
                 controllers.count(change);
                 // To look through everything costs the more the more there is: only for a reason.

@@ -236,13 +236,13 @@ async fn kubectl_finds_a_cluster_to_work_with() {
     let waiting = tokio::task::spawn_blocking(move || {
         let mut follow = follow;
         let lines = std::io::BufRead::lines(std::io::BufReader::new(follow.stdout.take().unwrap()));
-        let heard: Vec<String> = lines.map(Result::unwrap).take(2).collect();
+        let heard: Vec<String> = lines.map(Result::unwrap).take(3).collect();
         follow.kill().unwrap();
         follow.wait().unwrap();
         heard
     });
     assert_eq!(kubectl.says("create cm d").await, "configmap/d created\n");
-    assert_eq!(waiting.await.unwrap(), ["configmap/c", "configmap/d"]);
+    assert_eq!(waiting.await.unwrap(), ["configmap/c", "configmap/kube-root-ca.crt", "configmap/d"]);
 
     // Deleting, which waits until the object is gone.
     assert_eq!(kubectl.says("delete wi w").await, "widget.example.io \"w\" deleted\n");

@@ -7,6 +7,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::similar_names,
     reason = "a test that cannot go on must fail, and one of thousands of sequences says how far it is"
 )]
 

@@ -92,7 +92,7 @@ pub(crate) fn play(server: &mut dyn Server, sequence: &[Request], before: Option
             // What controllers do to one object is in order, and to several in none.
             events.sort_by_key(|event| event["object"]["metadata"]["name"].to_string());
         }
-        transcript.watches.push(events.into_iter().map(|event| player.event(event)).collect());
+        transcript.watches.push(events.into_iter().map(|event| player.event(&event)).collect());
     }
     transcript.left = player.left(before.map(|before| &before.left));
     transcript
@@ -155,7 +155,7 @@ impl Player<'_> {
     }
 
     fn fill(&self, template: &Request, text: &str) -> String {
-        let path = self.subject(template);
+        let path = Self::subject(template);
         let or = |map: &BTreeMap<String, String>, path: &str, nothing: &str| {
             map.get(path).cloned().unwrap_or_else(|| nothing.to_owned())
         };
@@ -172,7 +172,7 @@ impl Player<'_> {
     }
 
     /// The path of the object that a request is about, also of one that it makes.
-    fn subject(&self, template: &Request) -> String {
+    fn subject(template: &Request) -> String {
         let path = template.object_path();
         if template.method != "POST" {
             return path.to_owned();
@@ -200,7 +200,7 @@ impl Player<'_> {
             self.seen.tokens.insert(template.path.clone(), text("continue"));
             return;
         }
-        let subject = self.subject(template);
+        let subject = Self::subject(template);
         let collection = subject.rsplit_once('/').map_or("", |(collection, _)| collection).to_owned();
         if !text("resourceVersion").is_empty() && !template.query.iter().any(|(key, _)| key == "dryRun") {
             for path in [collection, subject.clone()] {
@@ -211,7 +211,7 @@ impl Player<'_> {
         self.seen.uids.insert(subject, text("uid"));
     }
 
-    fn event(&mut self, event: Value) -> Value {
+    fn event(&mut self, event: &Value) -> Value {
         let kind = event["type"].clone();
         let mut object = event["object"].clone();
         if kind == "BOOKMARK" {
