@@ -25,8 +25,9 @@ use crate::sim::{Sim, definitions};
 
 /// The seeds of the recorded sequences.
 const RECORDED: std::ops::Range<u64> = 0..150;
-/// How often a sequence that differs is made smaller at most.
+/// How often, and for how long, a sequence that differs is made smaller at most.
 const SHRINKS: usize = 400;
+const SHRINKING: Duration = Duration::from_secs(15);
 
 struct Pair {
     real: Real,
@@ -72,7 +73,8 @@ fn shrink(
 ) -> (Vec<Request>, Difference) {
     let mut smallest = (tree.current(), found);
     let mut differs = true;
-    for _ in 0..SHRINKS {
+    let until = Instant::now() + SHRINKING;
+    for _ in (0..SHRINKS).take_while(|_| Instant::now() < until) {
         if !(if differs { tree.simplify() } else { tree.complicate() }) {
             break;
         }
