@@ -31,7 +31,11 @@ if [ -z "${CONFORMANCE_KUBECONFIG-}" ]; then
     control_plane=$(e2e/control-plane/build.sh)
     work=$(mktemp -d)
     mkfifo "$work/stdin"
-    "$control_plane" up --exit-on-stdin-close --cert-manager=false --audit=false --state-dir "$work/state" \
+    # The garbage collector looks for new kinds twice a minute: they are there before it is.
+    mkdir "$work/crds"
+    cp fixtures/kubernetes/conformance/crds.yaml deploy/crds/*.yaml "$work/crds/"
+    gzip -dc fixtures/cert-manager/crds.yaml.gz >"$work/crds/cert-manager.yaml"
+    "$control_plane" up --exit-on-stdin-close --cert-manager=false --audit=false --crds "$work/crds" --state-dir "$work/state" \
         <"$work/stdin" >"$work/up.json" 2>"$work/up.log" &
     launcher=$!
     # It stops when nobody holds its standard input any more.

@@ -66,7 +66,7 @@ impl Cluster {
             patch::check_format(&kind, headers)?;
         }
         check_route(&kind, &call)?;
-        check_name(&kind, &call.name)?;
+        check_name(&call.name)?;
         if unknown_method || (*method == Method::HEAD && !kind.custom) {
             return Err(Failure::method_not_allowed());
         }
@@ -159,8 +159,8 @@ impl Cluster {
 }
 
 /// A name that is no part of a path.
-fn check_name(kind: &Kind, name: &str) -> Result<(), Failure> {
-    let Some(why) = meta::wrong_path_segment(name).into_iter().next().filter(|_| kind.custom) else {
+fn check_name(name: &str) -> Result<(), Failure> {
+    let Some(why) = meta::wrong_path_segment(name).into_iter().next() else {
         return Ok(());
     };
     Err(Failure::bad_request(format!("Name parameter invalid: {}: {why}", rbac::quoted(name))))

@@ -84,10 +84,6 @@ impl Normal {
             Value::String(text) => self.string(key, &text),
             Value::Array(mut list) => {
                 if key == "managedFields" {
-                    // Of an apply that changes nothing the real server sometimes says no time.
-                    for entry in list.iter_mut().filter_map(Value::as_object_mut) {
-                        entry.entry("time").or_insert_with(|| json!("<time>"));
-                    }
                     // Their order follows from the second in which they were written.
                     list.sort_by_key(|entry| {
                         ["operation", "manager", "apiVersion", "subresource"]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::compare::alike;
 use crate::normal::Normal;
 use crate::sequence::{Request, Transcript};
 
@@ -75,7 +76,7 @@ pub(crate) fn play(server: &mut dyn Server, sequence: &[Request], before: Option
         let raw = player.ask(template);
         watches.extend(raw.watch);
         transcript.answers.push(player.normal.answer(&raw));
-        if before.is_some_and(|before| before.answers[at] != transcript.answers[at]) {
+        if before.is_some_and(|before| !alike(&before.answers[at], &transcript.answers[at])) {
             // From here on they only part further.
             return transcript;
         }
@@ -248,7 +249,7 @@ impl Player<'_> {
                     left[template] = normal.object(list["items"].clone());
                 }
             }
-            if expected.is_none_or(|expected| *expected == left) || !self.server.wait() {
+            if expected.is_none_or(|expected| alike(expected, &left)) || !self.server.wait() {
                 self.normal = normal;
                 return left;
             }
