@@ -162,8 +162,7 @@ pub fn referred_rules<'a>(
     let name = text(role_ref, "name");
     let (kind, role) = match text(role_ref, "kind") {
         "ClusterRole" => ("clusterrole", roles.cluster_role(name)),
-        // The one is named in the singular, the other in the plural.
-        "Role" => ("roles", roles.role(namespace, name)),
+        "Role" => ("role", roles.role(namespace, name)),
         other => return Err(format!("unsupported role reference kind: {}", quoted(other))),
     };
     match role {

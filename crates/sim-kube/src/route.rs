@@ -66,10 +66,10 @@ impl Cluster {
             patch::check_format(&kind, headers)?;
         }
         check_route(&kind, &call)?;
-        check_name(&call.name)?;
         if unknown_method || (*method == Method::HEAD && !kind.custom) {
             return Err(Failure::method_not_allowed());
         }
+        check_name(&call.name)?;
         if call.verb == Verb::Patch {
             patch::check_format(&kind, headers)?;
         }

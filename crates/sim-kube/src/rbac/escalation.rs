@@ -115,7 +115,8 @@ fn confirm(roles: &dyn Roles, writing: &Writing<'_>, given: &[Value], name: &str
     );
     if let Some(problems) = problems {
         why.push_str("; resolution errors: [");
-        why.push_str(&problems);
+        // Here the real server names roles in the plural.
+        why.push_str(&problems.replace("role.rbac.", "roles.rbac."));
         why.push(']');
     }
     Err(Failure::forbidden(writing.resource, name, &why))

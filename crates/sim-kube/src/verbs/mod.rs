@@ -105,9 +105,8 @@ impl Request<'_> {
         }
         let (namespace, expected) = (crate::object::namespace(object), &self.call.namespace);
         if !namespace.is_empty() && !expected.is_empty() && namespace != expected {
-            return Err(Failure::bad_request(format!(
-                "the namespace of the object ({namespace}) does not match the namespace on the request ({expected})"
-            )));
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(Failure::bad_request(why));
         }
         Ok(())
     }

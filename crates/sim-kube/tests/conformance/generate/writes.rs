@@ -292,7 +292,7 @@ pub(crate) fn apply(place: &Place) -> BoxedStrategy<Request> {
             if place.custom {
                 // What is empty in the metadata of a custom object is a write, though nobody sees it.
                 let metadata = object["metadata"].as_object_mut().unwrap();
-                metadata.retain(|_, value| *value != json!([]) && *value != json!({}));
+                metadata.retain(|_, value| !value.is_null() && *value != json!([]) && *value != json!({}));
             }
             if let Some((key, value)) = seldom {
                 object["metadata"][key] = json!(value);
