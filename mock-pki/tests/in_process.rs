@@ -1,6 +1,5 @@
 //! Within the test's own process, without a socket.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
 use std::sync::Arc;
 

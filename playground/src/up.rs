@@ -63,19 +63,18 @@ async fn keep(args: &Args, up: &Up, network: &Runtime) -> anyhow::Result<()> {
         timeline: &timeline,
         together: if args.speed.is_some() { pace::ALL_OF_IT } else { TOGETHER },
     };
-    let ended = scene
-        .play(async {
-            tokio::pin!(told_to_stop);
-            tokio::select! {
-                ready = scene.issuer(Some(&doors.vault)) => ready?,
-                () = &mut told_to_stop => return Ok(()),
-            }
-            welcome(&timeline, &doors, &left);
-            let _waiting = timeline.waiting_for("Ctrl-C ends it".to_owned());
-            told_to_stop.await;
-            Ok(())
-        })
-        .await;
+    let stays = async {
+        tokio::pin!(told_to_stop);
+        tokio::select! {
+            ready = scene.issuer(Some(&doors.vault)) => ready?,
+            () = &mut told_to_stop => return Ok(()),
+        }
+        welcome(&timeline, &doors, &left);
+        let _waiting = timeline.waiting_for("Ctrl-C ends it".to_owned());
+        told_to_stop.await;
+        Ok(())
+    };
+    let ended = Box::pin(scene.play(stays)).await;
     doors.close(network.handle()).await;
     timeline.summary(&[("certificates issued", stage.pki.ledger().len().to_string())]);
     ended

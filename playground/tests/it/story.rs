@@ -7,7 +7,8 @@ fn timeline(seed: &str) -> String {
     let output = run(&["--json", "--seed", seed]);
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter(|line| !line.contains("\"summary\"")).map(|line| format!("{line}\n")).collect()
+    let told: Vec<&str> = text.lines().filter(|line| !line.contains("\"summary\"")).collect();
+    told.join("\n")
 }
 
 #[test]

@@ -107,11 +107,11 @@ impl World {
             }
             let mut count = so_far.lock().unwrap();
             *count += 1;
-            let dies = *count == crash.at;
-            if dies {
+            let is_last = *count == crash.at;
+            if is_last {
                 tell.send_replace(true);
             }
-            dies
+            is_last
         });
         (self.install(rule), died)
     }
