@@ -242,7 +242,10 @@ async fn kubectl_finds_a_cluster_to_work_with() {
         heard
     });
     assert_eq!(kubectl.says("create cm d").await, "configmap/d created\n");
-    assert_eq!(waiting.await.unwrap(), ["configmap/c", "configmap/kube-root-ca.crt", "configmap/d"]);
+    // What is there comes by name, and what comes then comes behind it, or was there already.
+    let mut heard = waiting.await.unwrap();
+    heard.sort_unstable();
+    assert_eq!(heard, ["configmap/c", "configmap/d", "configmap/kube-root-ca.crt"]);
 
     // Deleting, which waits until the object is gone.
     assert_eq!(kubectl.says("delete wi w").await, "widget.example.io \"w\" deleted\n");
