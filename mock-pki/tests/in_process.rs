@@ -1,6 +1,5 @@
 //! Within the test's own process, without a socket.
 
-
 use std::sync::Arc;
 
 use bytes::Bytes;
