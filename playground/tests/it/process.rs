@@ -74,9 +74,13 @@ impl Running {
         (self.child.wait().unwrap().code(), last)
     }
 
-    /// Reads no more, and waits for the end.
-    pub(crate) fn leave_unread(mut self) -> Option<i32> {
+    /// Reads no more.
+    pub(crate) fn stop_reading(&mut self) {
         self.lines = None;
+    }
+
+    /// Waits for the end, which comes by itself.
+    pub(crate) fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

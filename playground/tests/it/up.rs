@@ -97,11 +97,12 @@ fn others_cannot_be_let_in() {
 
 #[test]
 fn who_reads_no_more_has_what_it_wanted_and_nothing_is_left() {
-    let running = Running::start(&["--speed", "36000"]);
+    let mut running = Running::start(&["--speed", "36000"]);
     let kubeconfig = Path::new(running.ready("kubeconfig")).to_owned();
     let control = running.ready("control").to_owned();
-    // Something that is told: the pipe is found closed only when it is written to.
+    // The pipe is found closed when it is next written to: something that is told happens after that.
+    running.stop_reading();
     try_it(&running, &format!("curl --silent --fail --data '{{\"kind\": \"sealed\"}}' {control}/faults"));
-    assert_eq!(running.leave_unread(), Some(0));
+    assert_eq!(running.ended(), Some(0));
     assert!(!kubeconfig.exists());
 }
