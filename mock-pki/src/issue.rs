@@ -12,7 +12,6 @@ use crate::{
     archive::Archive,
     fault::{Certificates, Issuance},
     ledger::{Issued, Ledger},
-    random,
 };
 
 /// A certificate that is to be made.
@@ -67,7 +66,7 @@ pub(crate) fn issue<'a>(order: Order<'a>, asker: Asker<'_>) -> Result<Made<'a>, 
         common_name,
         subject_alt_names: certificate.subject_alt_names().iter().map(ToString::to_string).collect(),
         spki_sha256: sha256(certificate.spki_der()),
-        csr_sha256: csr.map(|csr| random::hex(&csr.sha256())),
+        csr_sha256: csr.map(|csr| x509::hex(&csr.sha256())),
         certificate_sha256: sha256(certificate.der()),
         issued_at: asker.now,
         not_after: certificate.not_after(),
@@ -79,5 +78,5 @@ pub(crate) fn issue<'a>(order: Order<'a>, asker: Asker<'_>) -> Result<Made<'a>, 
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    random::hex(digest(&SHA256, bytes).as_ref())
+    x509::hex(digest(&SHA256, bytes).as_ref())
 }

@@ -16,17 +16,6 @@ fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 0xf] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-        }
-    }
-    text
-}
-
 /// A UUID as OpenBao's library makes it: 16 random bytes, without version bits.
 pub(crate) fn uuid() -> String {
     as_uuid(&bytes::<16>())
@@ -34,7 +23,7 @@ pub(crate) fn uuid() -> String {
 
 /// The first 16 bytes as a UUID.
 pub(crate) fn as_uuid(bytes: &[u8]) -> String {
-    let text = hex(bytes.get(..16).unwrap_or(bytes));
+    let text = x509::hex(bytes.get(..16).unwrap_or(bytes));
     let mut parts = Vec::with_capacity(5);
     let mut rest = text.as_str();
     for length in [8, 4, 4, 4, 12] {
@@ -60,7 +49,7 @@ pub(crate) fn token() -> String {
 
 /// The tail of a mount's accessor.
 pub(crate) fn accessor_suffix() -> String {
-    hex(&bytes::<4>())
+    x509::hex(&bytes::<4>())
 }
 
 /// A certificate's serial number.

@@ -178,7 +178,7 @@ pub fn plan(
                 unready("ConfigInvalid", tidy(&format!("{reference}, key {}: {error}", config_ref.key)))
             })?;
             let credential = credential(spec, &config, of_kind(ReferenceKind::Secret), content)?;
-            let config_hash = hex(&Sha256::digest(text.as_bytes()));
+            let config_hash = x509::hex(&Sha256::digest(text.as_bytes()));
             let ingredients = Ingredients::Pki { config: Box::new(config), credential };
             Ok(Recipe { ingredients, config_hash })
         }
@@ -226,7 +226,7 @@ fn plan_mockca(
     if let Some((certificate, _)) = &ca {
         hash.update(certificate);
     }
-    let config_hash = hex(&hash.finalize());
+    let config_hash = x509::hex(&hash.finalize());
     Ok(Recipe { ingredients: Ingredients::MockCa { spec: options, ca }, config_hash })
 }
 
@@ -248,12 +248,4 @@ fn entry(reference: &Reference, key: &str, content: &Content) -> Result<Vec<u8>,
             unready(no_key, tidy(&format!("{reference} has no key {key}; its keys: {there}")))
         }),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -21,7 +21,7 @@ impl IdempotencyKey {
         let mut hash = Sha256::new();
         hash.update(uid.as_bytes());
         hash.update(b"\n");
-        hash.update(hex(csr_sha256).as_bytes());
+        hash.update(x509::hex(csr_sha256).as_bytes());
         Self(hash.finalize().into())
     }
 
@@ -34,7 +34,7 @@ impl IdempotencyKey {
 
 impl fmt::Display for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&x509::hex(&self.0))
     }
 }
 
@@ -139,14 +139,6 @@ impl Revocation {
             Self::Retryable { .. } => "retryable",
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

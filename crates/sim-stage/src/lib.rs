@@ -175,12 +175,3 @@ impl Stage {
         Controller::start(client, clock, controller::chance(self.seed), transport, flags)
     }
 }
-
-/// Bytes as lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

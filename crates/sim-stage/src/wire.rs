@@ -386,7 +386,7 @@ fn reset() -> io::Error {
 fn csr(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let csr = x509::Csr::from_pem(body.get("csr")?.as_str()?.as_bytes()).ok()?;
-    Some(crate::hex(&csr.sha256()))
+    Some(x509::hex(&csr.sha256()))
 }
 
 /// What a server without bookmarks would be asked. A streaming list needs one, and is left alone.

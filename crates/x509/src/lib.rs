@@ -41,5 +41,6 @@ pub use judge::{Asked, Mismatch, Tolerance};
 pub use key::KeyType;
 pub use names::{DistinguishedName, SubjectAltName};
 pub use oid::Oid;
+pub use text::hex;
 pub use tlv::Malformed;
 pub use usage::Usages;

@@ -34,7 +34,8 @@ fn is_bidirectional_control(character: char) -> bool {
 }
 
 /// Lower-case hexadecimal, whole.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -75,7 +75,7 @@ pub(crate) fn csr(request: &Value) -> Option<x509::Csr> {
 
 /// A leaf as the ledger writes it.
 pub(crate) fn fingerprint(certificate: &Certificate) -> String {
-    crate::hex(&certificate.sha256())
+    x509::hex(&certificate.sha256())
 }
 
 impl<'a> Facts<'a> {
@@ -90,7 +90,7 @@ impl<'a> Facts<'a> {
             let history = requests.entry(uid.clone()).or_insert_with(|| History {
                 uid,
                 path: change.path.clone(),
-                csr: csr(object).map(|csr| crate::hex(&csr.sha256())).unwrap_or_default(),
+                csr: csr(object).map(|csr| x509::hex(&csr.sha256())).unwrap_or_default(),
                 created: change.at,
                 deleted: None,
                 versions: Vec::new(),

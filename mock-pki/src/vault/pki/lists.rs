@@ -5,7 +5,6 @@ use x509::{Certificate, KeyType, SubjectAltName};
 
 use crate::{
     archive::Kept,
-    random,
     vault::{
         envelope::Answer,
         pki::{Pki, output, serial_bytes},
@@ -36,7 +35,7 @@ impl Pki {
 }
 
 fn hyphens(serial: &[u8]) -> String {
-    output::colons(&random::hex(serial)).replace(':', "-")
+    output::colons(&x509::hex(serial)).replace(':', "-")
 }
 
 /// Certificates are listed in the order of their serial numbers with hyphens, and `after` is compared with those: one

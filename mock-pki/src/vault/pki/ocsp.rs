@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ca::{CertId, CertStatus, OcspFailure, OcspProfile, OcspRequest};
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     sync::read,
@@ -65,13 +65,7 @@ impl Pki {
         }
         let expiry = duration::parse(&config.ocsp_expiry).unwrap_or_default();
         let profile = OcspProfile {
-            produced_at: now.round((Unit::Minute, 1)).map_or(now, |rounded| {
-                if rounded > now {
-                    rounded.saturating_sub(SignedDuration::from_mins(1)).unwrap_or(rounded)
-                } else {
-                    rounded
-                }
-            }),
+            produced_at: minute(now),
             this_update: now,
             next_update: (expiry > 0)
                 .then(|| now.saturating_add(SignedDuration::from_secs(expiry)).unwrap_or(now)),
@@ -88,6 +82,12 @@ impl Pki {
         kept.and_then(|kept| kept.revoked)
             .map_or(CertStatus::Good, |revoked| CertStatus::Revoked { at: revoked.at, reason: None })
     }
+}
+
+/// The minute that this time is in.
+fn minute(now: Timestamp) -> Timestamp {
+    let second = now.as_second();
+    Timestamp::from_second(second - second.rem_euclid(60)).unwrap_or(now)
 }
 
 fn failed(failure: OcspFailure) -> Answer {

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use crate::{
     archive::Revoked,
-    random,
     sync::read,
     vault::{
         envelope::Answer,
@@ -38,7 +37,7 @@ impl Pki {
         let now = Revoked { at: context.now, reason: None };
         let before = self.archive.revoke(&serial, now).ok_or_else(missing)?;
         let at = before.revoked.unwrap_or(now).at;
-        context.ledger.revoke(&random::hex(&serial), at);
+        context.ledger.revoke(&x509::hex(&serial), at);
         if before.revoked.is_none() && !read(&self.crl_config).auto_rebuild {
             self.rebuild_crls(context.now);
         }
