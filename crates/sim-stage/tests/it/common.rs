@@ -30,6 +30,16 @@ pub(crate) fn on_stage<T>(seed: u64, test: impl AsyncFnOnce(Stage) -> T) -> T {
     })
 }
 
+/// Has the issuer's PKI checked rarely: a check a minute is half a million writes in a year, and an outage is noticed by
+/// the requests that meet it.
+pub(crate) async fn check_rarely(stage: &Stage) {
+    let rare =
+        "{apiVersion: external-issuer.io/v1alpha1, kind: ExternalIssuer, metadata: {name: company-pki},
+        spec: {signerType: pki, configRef: {name: pki-config}, authSecretRef: {name: pki-credentials},
+            healthCheckInterval: 6h}}";
+    apply(&stage.admin(), rare, NAMESPACE).await.unwrap();
+}
+
 pub(crate) async fn certificate(stage: &Stage, name: &str, duration: &str, renew_before: &str) {
     let manifest = json!({
         "apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"name": name},
@@ -69,13 +79,20 @@ pub(crate) async fn until_revision(stage: &Stage, name: &str, revision: i64) {
 /// The leaf in the Certificate's Secret, which must answer the key beside it and be valid now.
 pub(crate) async fn pair(stage: &Stage, name: &str) -> Certificate {
     let secret = api(stage, "", "v1", "Secret").get(&format!("{name}-tls")).await.unwrap();
+    let leaf = leaf(name, &secret.data);
+    let now = stage.clock().now();
+    assert!(leaf.not_before() <= now && now < leaf.not_after(), "{name}: not valid at {now}");
+    leaf
+}
+
+/// The leaf in a Secret, which must belong to the key beside it.
+pub(crate) fn leaf(name: &str, secret: &Value) -> Certificate {
     let field = |key: &str| {
-        base64::engine::general_purpose::STANDARD.decode(secret.data["data"][key].as_str().unwrap()).unwrap()
+        let text = secret["data"][key].as_str().unwrap_or_else(|| panic!("{name}: no {key}"));
+        base64::engine::general_purpose::STANDARD.decode(text).unwrap()
     };
     let leaf = x509::bundle::read_certificates(&field("tls.crt")).unwrap().remove(0);
     let key = ca::SigningKey::from_pem(&field("tls.key")).unwrap();
     assert!(leaf.has_key(key.spki_der()), "{name}: key and certificate do not belong together");
-    let now = stage.clock().now();
-    assert!(leaf.not_before() <= now && now < leaf.not_after(), "{name}: not valid at {now}");
     leaf
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use mock_pki::Fault;
 
-use sim_stage::apply;
-
-use crate::common::{NAMESPACE, certificate, on_stage, pair, until_revision};
+use crate::common::{certificate, check_rarely, on_stage, pair, until_revision};
 
 const CERTIFICATES: usize = 5;
 const DAYS: u64 = 30;
@@ -17,12 +15,7 @@ fn in_a_month_with_outages_no_secret_is_ever_without_a_valid_pair() {
     on_stage(3, async |stage| {
         let _cert_manager = stage.cert_manager();
         let _controller = stage.controller("one", &[]).unwrap();
-        // A check a minute is a hundred thousand writes; an outage is noticed by the requests that meet it.
-        let rare =
-            "{apiVersion: external-issuer.io/v1alpha1, kind: ExternalIssuer, metadata: {name: company-pki},
-            spec: {signerType: pki, configRef: {name: pki-config}, authSecretRef: {name: pki-credentials},
-                healthCheckInterval: 6h}}";
-        apply(&stage.admin(), rare, NAMESPACE).await.unwrap();
+        check_rarely(&stage).await;
         let names: Vec<String> = (0..CERTIFICATES).map(|number| format!("app-{number}")).collect();
         for name in &names {
             certificate(&stage, name, "144h", "72h").await;

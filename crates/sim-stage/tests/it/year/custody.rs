@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
-use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use sim_kube::GroupResource;
 use sim_stage::Stage;
 use x509::Certificate;
+
+use crate::common::leaf;
 
 /// Well within what the cluster remembers.
 const LOOK_EVERY: Duration = Duration::from_mins(30);
@@ -90,7 +91,7 @@ impl<'a> Custody<'a> {
                 );
             }
             let Some(new) = new.filter(|new| is_pair(new)) else { continue };
-            let leaf = pair(&path, &new);
+            let leaf = leaf(&path, &new);
             assert_valid(&path, &leaf, at);
             if seen.pairs.get(&path).map(Certificate::serial_hex) != Some(leaf.serial_hex()) {
                 assert!(seen.serials.insert(leaf.serial_hex()), "{path}: an old certificate came back");
@@ -107,16 +108,4 @@ fn assert_valid(path: &str, leaf: &Certificate, at: Timestamp) {
         leaf.not_before(),
         leaf.not_after()
     );
-}
-
-/// The leaf in a Secret, which must belong to the key beside it.
-fn pair(path: &str, secret: &Value) -> Certificate {
-    let field = |key: &str| {
-        let text = secret["data"][key].as_str().unwrap_or_else(|| panic!("{path}: no {key}"));
-        base64::engine::general_purpose::STANDARD.decode(text).unwrap()
-    };
-    let leaf = x509::bundle::read_certificates(&field("tls.crt")).unwrap().remove(0);
-    let key = ca::SigningKey::from_pem(&field("tls.key")).unwrap();
-    assert!(leaf.has_key(key.spki_der()), "{path}: key and certificate do not belong together");
-    leaf
 }

@@ -5,10 +5,10 @@ mod weather;
 
 use std::time::Duration;
 
-use sim_stage::{Stage, apply};
+use sim_stage::Stage;
 
 pub(crate) use self::custody::{Custody, Kept};
-use crate::common::{NAMESPACE, certificate};
+use crate::common::{certificate, check_rarely};
 
 /// How large a run is.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +37,7 @@ const ARRIVAL_DAYS: u32 = 60;
 pub(crate) async fn pass(stage: &Stage, size: Size) -> Passed {
     let _cert_manager = stage.cert_manager();
     let _controller = stage.controller("one", &[]).unwrap();
-    // A check a minute is half a million writes in a year; an outage is noticed by the requests that meet it.
-    let rare =
-        "{apiVersion: external-issuer.io/v1alpha1, kind: ExternalIssuer, metadata: {name: company-pki},
-        spec: {signerType: pki, configRef: {name: pki-config}, authSecretRef: {name: pki-credentials},
-            healthCheckInterval: 6h}}";
-    apply(&stage.admin(), rare, NAMESPACE).await.unwrap();
+    check_rarely(stage).await;
     let refused = weather::count_refused(stage);
     let ends = tokio::time::sleep(Duration::from_hours(u64::from(size.days) * 24));
     let custody = Custody::of(stage);
