@@ -35,6 +35,11 @@ impl Fields {
         })
     }
 
+    /// The same as a text of its own.
+    pub(crate) fn own_text(&self, name: &str) -> Result<String, Refusal> {
+        self.text(name).map(Cow::into_owned)
+    }
+
     /// A boolean; text as Go's `ParseBool` reads it.
     pub(crate) fn boolean(&self, name: &str, default: bool) -> Result<bool, Refusal> {
         match self.raw(name) {
@@ -64,6 +69,19 @@ impl Fields {
         match self.raw(name) {
             None => Ok(Vec::new()),
             Some(value) => as_list(name, value),
+        }
+    }
+
+    /// What a role's field becomes: what is read of it, or what it was when it is not given.
+    pub(crate) fn updated<T: Clone>(
+        &self,
+        name: &str,
+        known: Option<&T>,
+        read: impl FnOnce(&Self, &str) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        match known {
+            Some(known) if !self.has(name) => Ok(known.clone()),
+            _ => read(self, name),
         }
     }
 

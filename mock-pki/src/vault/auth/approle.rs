@@ -238,19 +238,19 @@ fn missing(name: &str) -> Refusal {
 
 impl Settings {
     fn read(fields: &Fields, known: Option<&Self>) -> Result<Self, Refusal> {
-        let seconds = |name: &str, known: Option<i64>| match (fields.has(name), known) {
-            (false, Some(known)) => Ok(known),
-            _ => fields.seconds(name),
-        };
-        let integer = |name: &str, known: Option<i64>| match (fields.has(name), known) {
-            (false, Some(known)) => Ok(known),
-            _ => fields.integer(name),
-        };
         Ok(Self {
             bind_secret_id: fields
                 .boolean("bind_secret_id", known.is_none_or(|known| known.bind_secret_id))?,
-            secret_id_num_uses: integer("secret_id_num_uses", known.map(|known| known.secret_id_num_uses))?,
-            secret_id_ttl: seconds("secret_id_ttl", known.map(|known| known.secret_id_ttl))?,
+            secret_id_num_uses: fields.updated(
+                "secret_id_num_uses",
+                known.map(|known| &known.secret_id_num_uses),
+                Fields::integer,
+            )?,
+            secret_id_ttl: fields.updated(
+                "secret_id_ttl",
+                known.map(|known| &known.secret_id_ttl),
+                Fields::seconds,
+            )?,
             token: TokenSettings::read(fields, known.map(|known| &known.token))?,
         })
     }

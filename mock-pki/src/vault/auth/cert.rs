@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use x509::{Certificate, SubjectAltName};
 
 use crate::{
-    random,
     sync::{read, write},
     vault::{
         auth::{Context, Known, TokenSettings},
@@ -120,7 +119,7 @@ impl Cert {
 }
 
 fn metadata(own: &Certificate, role: &str, common_name: &str) -> Map<String, Value> {
-    let id = |id: Option<&[u8]>| colons(&random::hex(id.unwrap_or_default()));
+    let id = |id: Option<&[u8]>| colons(&x509::hex(id.unwrap_or_default()));
     let pairs = [
         ("authority_key_id", id(own.authority_key_id())),
         ("cert_name", role.to_owned()),
@@ -133,22 +132,16 @@ fn metadata(own: &Certificate, role: &str, common_name: &str) -> Map<String, Val
 
 impl Role {
     fn read(name: &str, fields: &Fields, known: Option<&Self>) -> Result<Self, Refusal> {
-        let certificate = match known {
-            Some(known) if !fields.has("certificate") => known.certificate.clone(),
-            _ => fields.text("certificate")?.into_owned(),
-        };
+        let certificate =
+            fields.updated("certificate", known.map(|known| &known.certificate), Fields::own_text)?;
         let certificates = x509::bundle::read_certificates(certificate.as_bytes());
         let certificates = certificates.map_err(|_| Refusal::bad("failed to parse certificate"))?;
-        let list = |field: &str, known: Option<&Vec<String>>| match known {
-            Some(known) if !fields.has(field) => Ok(known.clone()),
-            _ => fields.list(field),
-        };
-        let display_name = match known {
-            Some(known) if !fields.has("display_name") => known.display_name.clone(),
-            _ => Some(fields.text("display_name")?.into_owned())
-                .filter(|given| !given.is_empty())
-                .unwrap_or_else(|| name.to_owned()),
-        };
+        let list = |field: &str, known: Option<&Vec<String>>| fields.updated(field, known, Fields::list);
+        let display_name =
+            fields.updated("display_name", known.map(|known| &known.display_name), |fields, field| {
+                let given = fields.own_text(field)?;
+                Ok(if given.is_empty() { name.to_owned() } else { given })
+            })?;
         Ok(Self {
             certificates,
             certificate,

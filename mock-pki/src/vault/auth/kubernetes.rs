@@ -122,15 +122,9 @@ impl Kubernetes {
         fields.refuse(&["bound_service_account_namespace_selector"])?;
         let mut roles = write(&self.roles);
         let known = roles.get(name);
-        let list = |field: &str, known: Option<&Vec<String>>| match known {
-            Some(known) if !fields.has(field) => Ok(known.clone()),
-            _ => fields.list(field),
-        };
+        let list = |field: &str, known: Option<&Vec<String>>| fields.updated(field, known, Fields::list);
         let role = Role {
-            audience: match known {
-                Some(known) if !fields.has("audience") => known.audience.clone(),
-                _ => fields.text("audience")?.into_owned(),
-            },
+            audience: fields.updated("audience", known.map(|known| &known.audience), Fields::own_text)?,
             names: list("bound_service_account_names", known.map(|known| &known.names))?,
             namespaces: list("bound_service_account_namespaces", known.map(|known| &known.namespaces))?,
             token: TokenSettings::read(fields, known.map(|known| &known.token))?,

@@ -61,28 +61,22 @@ struct Known {
 impl TokenSettings {
     /// Reads them; what is not given stays as it was.
     fn read(fields: &Fields, known: Option<&Self>) -> Result<Self, Refusal> {
-        let seconds = |name: &str, known: Option<i64>| match (fields.has(name), known) {
-            (false, Some(known)) => Ok(known),
-            _ => fields.seconds(name),
-        };
-        let num_uses = match (fields.has("token_num_uses"), known) {
-            (false, Some(known)) => known.num_uses,
-            _ => fields.integer("token_num_uses")?,
-        };
+        let seconds = |name: &str, known: Option<&i64>| fields.updated(name, known, Fields::seconds);
+        let num_uses = known.map(|known| &known.num_uses);
         // `policies` is the older name.
         let policies = ["token_policies", "policies"].into_iter().find(|name| fields.has(name));
         let settings = Self {
-            explicit_max_ttl: seconds("token_explicit_max_ttl", known.map(|known| known.explicit_max_ttl))?,
-            max_ttl: seconds("token_max_ttl", known.map(|known| known.max_ttl))?,
+            explicit_max_ttl: seconds("token_explicit_max_ttl", known.map(|known| &known.explicit_max_ttl))?,
+            max_ttl: seconds("token_max_ttl", known.map(|known| &known.max_ttl))?,
             no_default_policy: fields
                 .boolean("token_no_default_policy", known.is_some_and(|known| known.no_default_policy))?,
-            num_uses,
-            period: seconds("token_period", known.map(|known| known.period))?,
+            num_uses: fields.updated("token_num_uses", num_uses, Fields::integer)?,
+            period: seconds("token_period", known.map(|known| &known.period))?,
             policies: match policies {
                 Some(name) => fields.list(name)?,
                 None => known.map(|known| known.policies.clone()).unwrap_or_default(),
             },
-            ttl: seconds("token_ttl", known.map(|known| known.ttl))?,
+            ttl: seconds("token_ttl", known.map(|known| &known.ttl))?,
         };
         if settings.max_ttl > 0 && settings.ttl > settings.max_ttl {
             return Err(Refusal::bad("'token_ttl' cannot be greater than 'token_max_ttl'"));
