@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::{bail, ensure};
 use futures::future::BoxFuture;
 
 use crate::Result;
@@ -28,8 +29,51 @@ pub trait Controller: Send + Sync {
     fn get(&self, replica: &Replica, path: &str) -> BoxFuture<'_, Result<(u16, String)>>;
     /// All that all replicas have logged, one JSON object a line, the oldest replica first.
     fn log(&self) -> String;
-    /// One replica with the default settings runs, leads and is ready, and no other.
+    /// How a replica runs.
+    fn settings(&self, replica: &Replica) -> Result<Settings>;
+    /// One replica with the default settings runs, leads and is ready, and no other. One restores at a time.
     fn restore(&self) -> BoxFuture<'_, Result>;
+}
+
+/// As long as the controller may take after SIGTERM, and a little more.
+pub(crate) const STOP: Duration = Duration::from_secs(35);
+
+/// What [`Controller::restore`] does, once nobody else does it.
+pub(crate) async fn restore(controller: &dyn Controller) -> Result {
+    let running = controller.replicas();
+    if let [one] = running.as_slice()
+        && controller.settings(one)? == Settings::default()
+    {
+        return until_it_leads(controller, one).await;
+    }
+    for replica in running {
+        if controller.stop(&replica, STOP).await.is_err() {
+            controller.kill(&replica).await?;
+        }
+    }
+    let replica = controller.start(Settings::default()).await?;
+    until_it_leads(controller, &replica).await
+}
+
+/// Waits until a replica leads and is ready.
+async fn until_it_leads(controller: &dyn Controller, replica: &Replica) -> Result {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    loop {
+        if !controller.replicas().contains(replica) {
+            let end = controller.ended(replica, Duration::ZERO).await?;
+            bail!("{replica:?} ended with {end:?}");
+        }
+        let ready = controller.get(replica, "/readyz").await.is_ok_and(|(status, _)| status == 200);
+        let leads = controller.get(replica, "/metrics").await.is_ok_and(|(_, text)| leads(&text));
+        if ready && leads {
+            return Ok(());
+        }
+        ensure!(
+            tokio::time::Instant::now() < deadline,
+            "{replica:?} does not lead: ready {ready}, leads {leads}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Whether the replica with these metrics leads.
@@ -60,4 +104,20 @@ pub struct Settings {
     pub short_lease: bool,
     /// How many requests it works on at once, if not its default.
     pub requests_at_once: Option<usize>,
+}
+
+impl Settings {
+    /// As flags of `external-issuer run`. The clock has none.
+    pub(crate) fn flags(self) -> Vec<String> {
+        let mut flags = vec!["--leader-elect".to_owned()];
+        if self.short_lease {
+            let lease = "--leader-elect-lease-duration 5s --leader-elect-renew-deadline 4s \
+                         --leader-elect-retry-period 500ms";
+            flags.extend(lease.split(' ').map(str::to_owned));
+        }
+        if let Some(count) = self.requests_at_once {
+            flags.extend(["--max-concurrent-requests".to_owned(), count.to_string()]);
+        }
+        flags
+    }
 }

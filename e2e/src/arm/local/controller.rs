@@ -7,17 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use futures::future::BoxFuture;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::Result;
-use crate::controller::{Controller, End, Replica, Settings, leads};
+use crate::controller::{self, Controller, End, Replica, STOP, Settings};
 use crate::process::{Process, Start};
-
-/// As long as the controller may take after SIGTERM, and a little more.
-const STOP: Duration = Duration::from_secs(35);
 
 /// The replicas, running and ended.
 pub(super) struct Processes {
@@ -68,21 +65,12 @@ impl Processes {
     }
 
     fn command(&self, settings: Settings) -> Vec<String> {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let always = "run --metrics-bind-address 127.0.0.1:0 --health-probe-bind-address 127.0.0.1:0 \
+                      --log-level info,external_issuer=debug --kubeconfig";
         let mut command = vec![self.program.clone()];
-        command.extend(words(
-            "run --leader-elect --metrics-bind-address 127.0.0.1:0 --health-probe-bind-address 127.0.0.1:0 \
-             --log-level info,external_issuer=debug --kubeconfig",
-        ));
+        command.extend(always.split(' ').map(str::to_owned));
         command.push(self.kubeconfig.display().to_string());
-        if settings.short_lease {
-            command.extend(words(
-                "--leader-elect-lease-duration 5s --leader-elect-renew-deadline 4s --leader-elect-retry-period 500ms",
-            ));
-        }
-        if let Some(count) = settings.requests_at_once {
-            command.extend(["--max-concurrent-requests".to_owned(), count.to_string()]);
-        }
+        command.extend(settings.flags());
         command
     }
 
@@ -107,26 +95,6 @@ impl Processes {
         let mut all = self.all();
         all.push(Arc::new(Instance { process, settings, health, metrics }));
         Ok(Replica(all.len() - 1))
-    }
-
-    /// Waits until a replica leads and is ready.
-    async fn leads(&self, replica: Replica) -> Result {
-        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
-        loop {
-            if let Some(end) = self.instance(replica)?.process.ended() {
-                bail!("{replica:?} ended with {end}");
-            }
-            let ready = self.get(&replica, "/readyz").await.is_ok_and(|(status, _)| status == 200);
-            let leads = self.get(&replica, "/metrics").await.is_ok_and(|(_, text)| leads(&text));
-            if ready && leads {
-                return Ok(());
-            }
-            ensure!(
-                tokio::time::Instant::now() < deadline,
-                "{replica:?} does not lead: ready {ready}, leads {leads}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 }
 
@@ -183,22 +151,14 @@ impl Controller for Processes {
         all.iter().map(read).collect()
     }
 
+    fn settings(&self, replica: &Replica) -> Result<Settings> {
+        Ok(self.instance(*replica)?.settings)
+    }
+
     fn restore(&self) -> BoxFuture<'_, Result> {
         Box::pin(async {
             let _one = self.restoring.lock().await;
-            let running = self.replicas();
-            if let [one] = running.as_slice()
-                && self.instance(*one)?.settings == Settings::default()
-            {
-                return self.leads(*one).await;
-            }
-            for replica in running {
-                if self.stop(&replica, STOP).await.is_err() {
-                    self.kill(&replica).await?;
-                }
-            }
-            let replica = self.launch(Settings::default()).await?;
-            self.leads(replica).await
+            controller::restore(self).await
         })
     }
 }

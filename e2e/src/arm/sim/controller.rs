@@ -23,10 +23,8 @@ use tower::ServiceExt as _;
 use super::log::Log;
 use super::network::{Network, Outlet};
 use crate::Result;
-use crate::controller::{Controller, End, Replica, Settings, leads};
+use crate::controller::{self, Controller, End, Replica, Settings};
 
-/// As long as the controller may take after SIGTERM, and a little more.
-const STOP: Duration = Duration::from_secs(35);
 /// What a shell says of SIGKILL, which nobody sends here.
 const KILLED: End = End::Signal(9);
 
@@ -82,7 +80,7 @@ impl Tasks {
             clock_ahead: SignedDuration::from_secs(settings.clock_offset_secs),
             transport: Some(Arc::new(Outlet { network: self.network.clone(), ended: Arc::clone(&gone) })),
         };
-        let flags = flags(settings);
+        let flags = settings.flags();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let mut task = self.stage.controller_apart(&peer, &flags, apart)?;
         let doors = task.doors().await.with_context(|| format!("replica {number} ended at once"))?;
@@ -123,46 +121,12 @@ impl Tasks {
         all.push(Arc::new(Instance { settings, doors, ask_to_stop, kill, ended }));
         Ok(Replica(all.len() - 1))
     }
-
-    /// Waits until a replica leads and is ready.
-    async fn leads(&self, replica: Replica) -> Result {
-        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
-        loop {
-            if let Some(end) = self.instance(replica)?.end() {
-                bail!("{replica:?} ended with {end:?}");
-            }
-            let ready = self.get(&replica, "/readyz").await.is_ok_and(|(status, _)| status == 200);
-            let leads = self.get(&replica, "/metrics").await.is_ok_and(|(_, text)| leads(&text));
-            if ready && leads {
-                return Ok(());
-            }
-            ensure!(
-                tokio::time::Instant::now() < deadline,
-                "{replica:?} does not lead: ready {ready}, leads {leads}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
 }
 
 /// Holds a fault as long as the stage stands.
 async fn stays(fence: fault::Guard) {
     std::future::pending::<()>().await;
     drop(fence);
-}
-
-fn flags(settings: Settings) -> Vec<String> {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let mut flags = words("--leader-elect");
-    if settings.short_lease {
-        flags.extend(words(
-            "--leader-elect-lease-duration 5s --leader-elect-renew-deadline 4s --leader-elect-retry-period 500ms",
-        ));
-    }
-    if let Some(count) = settings.requests_at_once {
-        flags.extend(["--max-concurrent-requests".to_owned(), count.to_string()]);
-    }
-    flags
 }
 
 impl Controller for Tasks {
@@ -223,21 +187,11 @@ impl Controller for Tasks {
         self.log.text()
     }
 
+    fn settings(&self, replica: &Replica) -> Result<Settings> {
+        Ok(self.instance(*replica)?.settings)
+    }
+
     fn restore(&self) -> BoxFuture<'_, Result> {
-        Box::pin(async {
-            let running = self.replicas();
-            if let [one] = running.as_slice()
-                && self.instance(*one)?.settings == Settings::default()
-            {
-                return self.leads(*one).await;
-            }
-            for replica in running {
-                if self.stop(&replica, STOP).await.is_err() {
-                    self.kill(&replica).await?;
-                }
-            }
-            let replica = self.launch(Settings::default()).await?;
-            self.leads(replica).await
-        })
+        Box::pin(controller::restore(self))
     }
 }
