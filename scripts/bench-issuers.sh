@@ -19,6 +19,7 @@ done
 
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/background.sh
 require cargo go cc python3 kubectl
 
 work=$(mktemp -d)
@@ -26,12 +27,10 @@ results=${results:-$(mktemp --suffix .bench-issuers.jsonl)}
 : >"$results"
 say() { echo "$(date +%T) $*" >&2; }
 
-started=()
 failed=()
 clean_up() {
     local code=$?
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+    end_all
     say "reports: $results"
     if [ "$code" = 0 ]; then
         rm -rf "$work"
@@ -41,16 +40,6 @@ clean_up() {
     fi
 }
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# background LOG COMMAND…: runs it until the end of this script; its pid is in $!.
-background() {
-    local log=$1
-    shift
-    "$@" >"$log" 2>&1 &
-    started+=($!)
-}
 
 # end PID: ends one of them. Its number may be somebody else's afterwards.
 end() {
@@ -61,17 +50,6 @@ end() {
         if [ "$pid" != "$1" ]; then others+=("$pid"); fi
     done
     started=("${others[@]}")
-}
-
-# until_says LOG TEXT: waits for a process of ours to say something.
-until_says() {
-    for _ in $(seq 1200); do
-        if grep -q "$2" "$1"; then return 0; fi
-        sleep 0.1
-    done
-    tail -n 20 "$1" >&2
-    echo "no \"$2\" in $1 within two minutes" >&2
-    exit 1
 }
 
 # free_port: a port that nobody listens on. Below the range for outgoing connections, above the control plane's.

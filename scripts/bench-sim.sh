@@ -5,36 +5,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/background.sh
 require cargo go cc kubectl
 
 work=$(mktemp -d)
-started=()
 clean_up() {
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+    end_all
     rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# background LOG COMMAND…: runs it until the end of this script; its pid is in $!.
-background() {
-    local log=$1
-    shift
-    "$@" >"$log" 2>&1 &
-    started+=($!)
-}
-# until_says LOG TEXT: waits for a process of ours to say something.
-until_says() {
-    for _ in $(seq 1200); do
-        if grep -q "$2" "$1"; then return 0; fi
-        sleep 0.1
-    done
-    tail -n 20 "$1" >&2
-    echo "no \"$2\" in $1 within two minutes" >&2
-    exit 1
-}
 
 echo "building" >&2
 control_plane=$(e2e/control-plane/build.sh)

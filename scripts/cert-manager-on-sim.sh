@@ -6,27 +6,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/background.sh
 
 command -v kubectl >/dev/null || { echo "this needs kubectl: https://kubernetes.io/docs/tasks/tools/" >&2; exit 1; }
 
 work=$(mktemp -d)
-started=()
 clean_up() {
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+    end_all
     rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# background NAME COMMAND…: runs it until the end of this script.
-background() {
-    local name=$1
-    shift
-    "$@" >"$work/$name.log" 2>&1 &
-    started+=($!)
-}
 
 control_plane=$(e2e/control-plane/build.sh)
 cargo build --locked --package sim-kube --features cli --bin sim-kube
@@ -35,17 +24,14 @@ programs=$CARGO_TARGET_DIR/debug
 
 mkdir "$work/crds"
 cp "$(dirname "$control_plane")"/crds/*.yaml deploy/crds/*.yaml "$work/crds/"
-background sim-kube "$programs/sim-kube" --kubeconfig "$work/kubeconfig" --crds "$work/crds"
-for _ in $(seq 300); do
-    if grep -q '^export KUBECONFIG' "$work/sim-kube.log"; then break; fi
-    sleep 0.1
-done
+background "$work/sim-kube.log" "$programs/sim-kube" --kubeconfig "$work/kubeconfig" --crds "$work/crds"
+until_says "$work/sim-kube.log" '^export KUBECONFIG'
 kubectl() { command kubectl --kubeconfig "$work/kubeconfig" --cache-dir "$work/cache" "$@"; }
 kubectl apply -f fixtures/cert-manager/rbac.yaml -f deploy/rbac >/dev/null
 
 # replica NAME: one of them. The Lease is given up sooner than by default (60, 40 and 15 s), so that nobody waits long.
 replica() {
-    background "$1" "$control_plane" cert-manager --kubeconfig "$work/kubeconfig" \
+    background "$work/$1.log" "$control_plane" cert-manager --kubeconfig "$work/kubeconfig" \
         --healthz-listen-address 127.0.0.1:0 --cluster-resource-namespace cert-manager \
         --leader-elect --leader-election-lease-duration 5s --leader-election-renew-deadline 3s \
         --leader-election-retry-period 1s
@@ -85,7 +71,7 @@ first=$!
 led_by "$first"
 replica second
 second=$!
-background external-issuer "$programs/external-issuer" run --kubeconfig "$work/kubeconfig" \
+background "$work/external-issuer.log" "$programs/external-issuer" run --kubeconfig "$work/kubeconfig" \
     --metrics-bind-address 0 --health-probe-bind-address 0
 kubectl apply -f - <<YAML
 apiVersion: external-issuer.io/v1alpha1
