@@ -7,7 +7,8 @@ use anyhow::{Context as _, ensure};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
-use super::crash::{IN_FLIGHT, KILLED, ON_THE_WAY, all_ready, ask, serial};
+use super::crash::{IN_FLIGHT, KILLED, ON_THE_WAY, all_ready, ask};
+use super::published::Published;
 use super::scenarios;
 use crate::Result;
 use crate::api::CertificateRequest;
@@ -34,6 +35,7 @@ async fn no_kill_makes_openbao_sign_in_vain(world: &World) -> Result {
     let before = openbao.server.serials().await?;
     let issuer = world.issuer(Kind::ClusterIssuer, "openbao", world.pki_spec(Kind::ClusterIssuer)).await?;
     world.issuer_ready(&issuer).await?;
+    let published = Published::watch(world);
     let mut dice = Dice::new(world.seed);
     for round in 0..ROUNDS {
         let least = before.len() + round * LOAD + usize::try_from(dice.below(LOAD as u64 / 2))? + 1;
@@ -46,24 +48,23 @@ async fn no_kill_makes_openbao_sign_in_vain(world: &World) -> Result {
         replica = next;
         all_ready(world, (round + 1) * LOAD).await?;
     }
-    let requests = world.api::<CertificateRequest>().list(&ListParams::default()).await?;
-    let mut published = BTreeSet::new();
-    let mut found = 0;
-    for request in requests {
-        let ready = request.condition("Ready").and_then(|ready| ready.message.clone()).unwrap_or_default();
-        found += usize::from(ready.contains("found at the PKI"));
-        let pem = request.status.and_then(|status| status.certificate).context("a request without")?;
-        published.insert(serial(&pem.0)?);
-    }
     let signed: BTreeSet<String> = openbao.server.serials().await?.difference(&before).cloned().collect();
-    let in_vain = signed.difference(&published).count();
-    ensure!(in_vain == 0, "{in_vain} of {} certificates were signed in vain", signed.len());
-    ensure!(signed == published, "a certificate was published that OpenBao does not keep");
+    world
+        .eventually("all that was signed to be published", SOON, async || {
+            let in_vain = signed.difference(&published.serials()?).count();
+            let of = signed.len();
+            Ok(if in_vain == 0 { Ok(()) } else { Err(format!("{in_vain} of {of} were signed in vain")) })
+        })
+        .await?;
+    ensure!(signed == published.serials()?, "a certificate was published that OpenBao does not keep");
+    let requests = world.api::<CertificateRequest>().list(&ListParams::default()).await?;
+    let ready = requests.iter().filter_map(|request| request.condition("Ready")?.message.as_deref());
+    let found = ready.filter(|message| message.contains("found at the PKI")).count();
     ensure!(found > 0, "no kill has lost an answer: the kills came when nothing was in flight");
     ensure!(found <= ROUNDS * IN_FLIGHT, "{found} certificates were found again");
     world.note(&format!(
         "{} Certificates, {ROUNDS} kills, {found} certificates found again, none signed in vain",
-        published.len()
+        signed.len()
     ));
     Ok(())
 }

@@ -18,6 +18,7 @@ mod mockca;
 mod pending;
 mod pki_down;
 mod process;
+mod published;
 mod renewal;
 mod vault;
 

@@ -90,6 +90,10 @@ impl Normal {
                             .map(|key| entry[key].as_str().unwrap_or_default().to_owned())
                     });
                 }
+                if key == "finalizers" {
+                    // A set of Go's, whose order is another each time.
+                    list.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
+                }
                 list.into_iter().map(|item| self.value("", item)).collect()
             }
             Value::Object(map) => {
