@@ -23,6 +23,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::in_process::MockPki;
 pub use crate::{
+    approval::{Decision, Pending},
     fault::{Fault, Installed},
     journal::Entry,
     ledger::Issued,
@@ -74,6 +75,11 @@ struct Journal {
 #[derive(Deserialize)]
 struct Faults {
     faults: Vec<Installed>,
+}
+
+#[derive(Deserialize)]
+struct Approvals {
+    approvals: Vec<Pending>,
 }
 
 #[derive(Deserialize)]
@@ -143,6 +149,30 @@ impl Control {
     /// [`ControlError`].
     pub async fn clear_faults(&self) -> Result<(), ControlError> {
         self.send(Method::DELETE, "/faults", None).await.map(drop)
+    }
+
+    /// The requests that had to be approved, oldest first.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn approvals(&self) -> Result<Vec<Pending>, ControlError> {
+        Ok(self.read::<Approvals>("/approvals").await?.approvals)
+    }
+
+    /// Lets a request that waits be issued.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where it does not wait.
+    pub async fn approve(&self, id: u64) -> Result<(), ControlError> {
+        self.send(Method::POST, &format!("/approvals/{id}/approve"), None).await.map(drop)
+    }
+
+    /// Refuses a request that waits.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where it does not wait.
+    pub async fn reject(&self, id: u64) -> Result<(), ControlError> {
+        self.send(Method::POST, &format!("/approvals/{id}/reject"), None).await.map(drop)
     }
 
     /// Back to how it started: same CAs and root token; mounts, roles, tokens, ledger, journal and faults fresh.

@@ -13,6 +13,7 @@
 //! `client::Control` speaks to the control port.
 
 mod admin;
+pub mod approval;
 mod archive;
 pub mod args;
 mod ca;

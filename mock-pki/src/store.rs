@@ -6,6 +6,7 @@ use ::ca::CaError;
 use jiff::Timestamp;
 
 use crate::{
+    approval::Approvals,
     ca::Hierarchy,
     clock::SharedClock,
     fault::Faults,
@@ -30,6 +31,7 @@ pub(crate) struct World {
 pub(crate) struct Epoch {
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
+    pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
     clock: SharedClock,
 }
@@ -77,6 +79,7 @@ impl Epoch {
         Ok(Self {
             ledger: Ledger::new(settings.ledger_capacity, Arc::clone(&settings.serials)),
             journal: Journal::new(settings.journal_capacity),
+            approvals: Approvals::default(),
             vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
             clock: Arc::clone(&settings.clock),
         })

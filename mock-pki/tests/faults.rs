@@ -76,6 +76,22 @@ async fn a_fault_ends_after_its_times_and_spares_other_names() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_said_in_the_products_words_and_nothing_is_issued() {
+    let bench = Bench::new().await;
+    let fault = Fault::new("refusal").with("message", "not on a Friday").for_common_name("app.example.com");
+    bench.control.install(fault.times(1)).await.unwrap().keep();
+    // Vault knows no approval: this one does nothing, and is not used up.
+    bench.control.install(Fault::new("pending").times(1)).await.unwrap().keep();
+    let refused = bench.sign().await.unwrap();
+    assert_eq!((refused.status, refused.error()), (400, "not on a Friday".to_owned()));
+    assert_eq!(bench.issued().await, 0);
+    assert_eq!(bench.sign().await.unwrap().status, 200);
+    let applied: Vec<u64> = bench.control.faults().await.unwrap().iter().map(|fault| fault.applied).collect();
+    assert_eq!(applied, [1, 0]);
+    assert!(bench.control.approvals().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_lost_answer_leaves_its_certificate_in_the_ledger() {
     let bench = Bench::new().await;
     for (kind, after, issued) in

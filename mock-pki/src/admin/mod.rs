@@ -1,5 +1,6 @@
 //! The control port: what tests see and do, on a listener of its own.
 
+mod approvals;
 mod faults;
 
 use std::{
@@ -36,6 +37,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/reset", post(reset))
         .route("/ca", get(root_ca))
         .merge(faults::routes())
+        .merge(approvals::routes())
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is no such path; see mock-pki's README") })
         .layer(axum::middleware::from_fn(only_local_pages))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))

@@ -6,7 +6,10 @@ use ca::{Authority, Extra, LeafProfile, Requested};
 use jiff::Timestamp;
 use x509::Certificate;
 
-use crate::{fault::installed::Entry, sync::lock};
+use crate::{
+    fault::{Verdict, installed::Entry},
+    sync::lock,
+};
 
 /// The faults that may spoil this request's certificate.
 #[derive(Debug, Default)]
@@ -37,6 +40,20 @@ impl Certificates {
         Self { entries, applied: Mutex::default() }
     }
 
+    /// What the first fault says that has something to say about whether this certificate may be made at all. A face
+    /// asks once for each request; one that knows no approval asks with `holds` false.
+    pub(crate) fn verdict(&self, common_name: Option<&str>, holds: bool) -> Option<Verdict> {
+        self.entries.iter().find_map(|entry| {
+            let verdict = entry.behaviour.verdict()?;
+            let says = holds || !matches!(verdict, Verdict::Hold { .. });
+            if !says || !entry.matches_name(common_name) || !entry.take() {
+                return None;
+            }
+            lock(&self.applied).get_or_insert_with(|| entry.name().to_owned());
+            Some(verdict)
+        })
+    }
+
     /// Applies all that match. Tells whether any did.
     pub(crate) fn apply(
         &self,
@@ -46,7 +63,8 @@ impl Certificates {
     ) -> Result<bool, ca::CaError> {
         let mut any = false;
         for entry in &self.entries {
-            if entry.matches_name(common_name) && entry.take() {
+            let is_verdict = entry.behaviour.verdict().is_some();
+            if !is_verdict && entry.matches_name(common_name) && entry.take() {
                 entry.behaviour.spoil_certificate(issuance, now)?;
                 lock(&self.applied).get_or_insert_with(|| entry.name().to_owned());
                 any = true;

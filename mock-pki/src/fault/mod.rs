@@ -16,7 +16,9 @@ mod gzip_bomb;
 mod latency;
 mod missing_chain;
 mod oversized_body;
+mod pending;
 mod redirect;
+mod refusal;
 mod reset;
 mod sealed;
 mod shuffled_chain;
@@ -50,7 +52,9 @@ pub(crate) const ALL: &[Kind] = &[
     latency::KIND,
     missing_chain::KIND,
     oversized_body::KIND,
+    pending::KIND,
     redirect::KIND,
+    refusal::KIND,
     reset::KIND,
     sealed::KIND,
     shuffled_chain::KIND,
@@ -78,6 +82,18 @@ pub(crate) struct Kind {
 pub(crate) struct Asked<'a> {
     pub(crate) face: &'static Face,
     pub(crate) uri: &'a Uri,
+}
+
+/// What a fault says about a certificate before there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Somebody has to approve it.
+    Hold {
+        /// At so many polls it approves itself.
+        approved_after: Option<u64>,
+    },
+    /// It is refused, for this reason.
+    Refuse(String),
 }
 
 /// What a fault does. A kind overrides what it needs.
@@ -111,6 +127,11 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
     /// Spoils the answer.
     fn spoil(&self, reply: Reply, _request: &Asked<'_>) -> Reply {
         reply
+    }
+
+    /// What is said about a certificate before it is made.
+    fn verdict(&self) -> Option<Verdict> {
+        None
     }
 
     /// Spoils a certificate before it is made, or its chain.
