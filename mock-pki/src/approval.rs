@@ -12,6 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sync::lock;
@@ -20,7 +21,7 @@ use crate::sync::lock;
 const MAX_REMEMBERED: usize = 100_000;
 
 /// What became of a request that had to be approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// Nothing yet.
@@ -32,7 +33,7 @@ pub enum Decision {
 }
 
 /// A request that had to be approved, as the control port shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     /// Its id, for deciding about it.
     pub id: u64,
@@ -128,6 +129,12 @@ impl Approvals {
         }
         entry.decision = decision;
         Ok(())
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let entries = lock(&self.entries);
+        entries.values().filter(|entry| entry.decision == Decision::Waiting).count()
     }
 
     /// All, oldest first.

@@ -1,38 +1,27 @@
 //! `/approvals`
 
-use std::sync::Arc;
-
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, post},
+    response::{IntoResponse as _, Response},
 };
-use serde_json::{Value, json};
 
 use crate::{
-    admin::{Shared, problem},
+    admin::{Shared, problem, wire::ApprovalList},
     approval::{Decision, Undecided},
     store::World,
 };
 
-pub(crate) fn routes() -> Router<Arc<World>> {
-    Router::new()
-        .route("/approvals", get(list))
-        .route("/approvals/{id}/approve", post(approve))
-        .route("/approvals/{id}/reject", post(reject))
+pub(crate) async fn list(State(world): Shared) -> Json<ApprovalList> {
+    Json(ApprovalList { approvals: world.epoch().approvals.all() })
 }
 
-async fn list(State(world): Shared) -> Json<Value> {
-    Json(json!({ "approvals": world.epoch().approvals.all() }))
-}
-
-async fn approve(world: Shared, Path(id): Path<u64>) -> Response {
+pub(crate) async fn approve(world: Shared, Path(id): Path<u64>) -> Response {
     decide(&world, id, Decision::Approved)
 }
 
-async fn reject(world: Shared, Path(id): Path<u64>) -> Response {
+pub(crate) async fn reject(world: Shared, Path(id): Path<u64>) -> Response {
     decide(&world, id, Decision::Rejected)
 }
 

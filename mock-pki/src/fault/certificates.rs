@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ca::{Authority, Extra, LeafProfile, Requested};
+use ca::{Authority, Extra, LeafProfile, Requested, Sans, Serial};
 use jiff::Timestamp;
 use x509::Certificate;
 
@@ -33,6 +33,8 @@ pub(crate) struct Issuance<'a> {
     pub(crate) other_signer: Option<Authority>,
     pub(crate) send_chain: bool,
     pub(crate) send_issuing_ca: bool,
+    /// Of the certificate before this one.
+    pub(crate) last_serial: Option<Serial>,
 }
 
 impl Certificates {
@@ -46,7 +48,7 @@ impl Certificates {
         self.entries.iter().find_map(|entry| {
             let verdict = entry.behaviour.verdict()?;
             let says = holds || !matches!(verdict, Verdict::Hold { .. });
-            if !says || !entry.matches_name(common_name) || !entry.take() {
+            if !says || !entry.matches_name(common_name) || entry.take().is_none() {
                 return None;
             }
             lock(&self.applied).get_or_insert_with(|| entry.name().to_owned());
@@ -64,9 +66,9 @@ impl Certificates {
         let mut any = false;
         for entry in &self.entries {
             let is_verdict = entry.behaviour.verdict().is_some();
-            if !is_verdict && entry.matches_name(common_name) && entry.take() {
-                entry.behaviour.spoil_certificate(issuance, now)?;
+            if !is_verdict && entry.matches_name(common_name) && entry.take().is_some() {
                 lock(&self.applied).get_or_insert_with(|| entry.name().to_owned());
+                entry.behaviour.spoil_certificate(issuance, now)?;
                 any = true;
             }
         }
@@ -96,6 +98,21 @@ impl<'a> Issuance<'a> {
             other_signer: None,
             send_chain: true,
             send_issuing_ca: true,
+            last_serial: None,
+        }
+    }
+
+    /// The subject alternative names as they would be, DER; whoever takes them puts others into the profile.
+    pub(crate) fn take_subject_alt_names(&mut self) -> Option<Vec<u8>> {
+        // What was copied from the request wins over the profile.
+        let at = self.extra.iter().position(|extra| extra.oid == "2.5.29.17");
+        if let Some(copied) = at.map(|at| self.extra.remove(at)) {
+            return Some(copied.value);
+        }
+        match &self.leaf.subject_alt_names {
+            Sans::Der(names) => Some(names.clone()),
+            Sans::FromCsr => self.requested.subject_alt_names.map(<[u8]>::to_vec),
+            Sans::None => None,
         }
     }
 
