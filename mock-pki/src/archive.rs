@@ -49,8 +49,12 @@ impl Kept {
 
 impl Archive {
     pub(crate) fn keep(&self, certificate: &Certificate, issuer: &Arc<str>) {
-        let kept = Kept { der: certificate.der().into(), revoked: None, issuer: Arc::clone(issuer) };
-        write(&self.kept).insert(certificate.serial().into(), kept);
+        self.keep_der(certificate.serial(), certificate.der().into(), issuer);
+    }
+
+    pub(crate) fn keep_der(&self, serial: &[u8], der: Arc<[u8]>, issuer: &Arc<str>) {
+        let kept = Kept { der, revoked: None, issuer: Arc::clone(issuer) };
+        write(&self.kept).insert(serial.into(), kept);
     }
 
     pub(crate) fn find(&self, serial: &[u8]) -> Option<Kept> {

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use ca::KeyAlgorithm;
 use clap::{Parser, ValueEnum};
 
-use crate::server::{Config, Listen, Tls};
+use crate::{
+    fault::Fault,
+    server::{Config, Listen, Tls},
+};
 
 /// A PKI for tests: Vault's and OpenBao's API over a CA of its own, and faults on demand.
 ///
@@ -47,6 +50,16 @@ pub struct Args {
     /// The private key of the certificate (PEM).
     #[arg(long, requires = "tls_cert", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// Make everything follow from this number: serial numbers, identifiers, tokens, EC and Ed25519 keys, and whom faults
+    /// meet. RSA keys and the signatures of EC keys do not repeat; with `--ca-key-algorithm ed25519` signatures do.
+    #[arg(long, env = "MOCK_PKI_SEED", value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Let so many of all requests fail in ways that are worth another try, from 0 to 1, as with every real service.
+    #[arg(long, env = "MOCK_PKI_UNRELIABLE", default_value_t = 0.0, value_name = "PROBABILITY")]
+    pub unreliable: f64,
+    /// A fault that is in force from the start, and again after every reset, as JSON; may be repeated.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
     /// Listen on other addresses than loopback. Whoever reaches them can issue and install faults.
     #[arg(long, env = "MOCK_PKI_ALLOW_NON_LOOPBACK")]
     pub allow_non_loopback: bool,
@@ -153,8 +166,23 @@ impl Args {
             allow_non_loopback: self.allow_non_loopback,
             ledger_capacity: self.ledger_capacity,
             journal_capacity: self.journal_capacity,
-            serial_seed: None,
+            seed: self.seed,
+            faults: self.faults()?,
         })
+    }
+}
+
+/// What is behind the flags of faults.
+impl Args {
+    fn faults(&self) -> Result<Vec<Fault>, String> {
+        let read = |text: &String| {
+            serde_json::from_str(text).map_err(|error| format!("the fault {text} cannot be read: {error}"))
+        };
+        let mut faults = self.fault.iter().map(read).collect::<Result<Vec<Fault>, _>>()?;
+        if self.unreliable != 0.0 {
+            faults.push(Fault::new("unreliable").probability(self.unreliable));
+        }
+        Ok(faults)
     }
 }
 

@@ -83,7 +83,7 @@ impl Hierarchy {
 }
 
 fn key(algorithm: KeyAlgorithm) -> Result<(SigningKey, String), CaError> {
-    let key = SigningKey::generate(algorithm)?;
+    let key = random::key(algorithm)?;
     let pem = key.to_pkcs8_pem()?;
     Ok((key, pem))
 }

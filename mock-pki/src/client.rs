@@ -19,13 +19,20 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::in_process::MockPki;
 pub use crate::{
+    approval::{Decision, Pending},
+    clock::{ClockChange, ClockState},
     fault::{Fault, Installed},
     journal::Entry,
     ledger::Issued,
+    near_miss::{Difference, Expectation, NearMiss},
+    wire::{
+        ApprovalList, Count, Created, FaultKind, FaultKinds, FaultList, IssuedCertificate, Journal,
+        JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
+    },
 };
 pub use transport::{Answer, Network, NoAnswer, Transport};
 
@@ -61,26 +68,6 @@ impl fmt::Debug for Control {
     }
 }
 
-#[derive(Deserialize)]
-struct Ledger {
-    issued: Vec<Issued>,
-}
-
-#[derive(Deserialize)]
-struct Journal {
-    requests: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Faults {
-    faults: Vec<Installed>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: u64,
-}
-
 impl Control {
     /// For the control port at this base URL ([`crate::server::Running::control_url`]).
     #[must_use]
@@ -102,6 +89,22 @@ impl Control {
         Ok(self.read::<Ledger>("/ledger").await?.issued)
     }
 
+    /// Those of them that are wanted.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn find_issued(&self, wanted: &LedgerFilter) -> Result<Vec<Issued>, ControlError> {
+        Ok(self.read::<Ledger>(&with_query("/ledger", wanted)).await?.issued)
+    }
+
+    /// One certificate, by its serial number in hexadecimal.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] with 404 where there is none.
+    pub async fn certificate(&self, serial: &str) -> Result<IssuedCertificate, ControlError> {
+        self.read(&format!("/ledger/{serial}")).await
+    }
+
     /// The last requests, oldest first.
     ///
     /// # Errors
@@ -110,12 +113,118 @@ impl Control {
         Ok(self.read::<Journal>("/journal").await?.requests)
     }
 
+    /// Those of them that are wanted.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn find_requests(&self, wanted: &JournalFilter) -> Result<Vec<Entry>, ControlError> {
+        Ok(self.read::<Journal>(&with_query("/journal", wanted)).await?.requests)
+    }
+
+    /// How many of them are wanted.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn count_requests(&self, wanted: &JournalFilter) -> Result<usize, ControlError> {
+        Ok(self.read::<Count>(&with_query("/journal/count", wanted)).await?.count)
+    }
+
+    /// The requests closest to an expected one, the closest first.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn near_misses(&self, expected: &Expectation) -> Result<Vec<NearMiss>, ControlError> {
+        let answer = self.send(Method::POST, "/journal/near-misses", Some(body(expected))).await?;
+        Ok(serde_json::from_slice::<NearMisses>(answer.body())?.near_misses)
+    }
+
+    /// All kinds of faults.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn fault_kinds(&self) -> Result<Vec<FaultKind>, ControlError> {
+        Ok(self.read::<FaultKinds>("/faults/kinds").await?.kinds)
+    }
+
+    /// The time of all faces.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn clock(&self) -> Result<ClockState, ControlError> {
+        self.read("/clock").await
+    }
+
+    /// Sets, advances, stops or starts the clock; gives what it shows then.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] for a time that certificates cannot say.
+    pub async fn change_clock(&self, change: &ClockChange) -> Result<ClockState, ControlError> {
+        let answer = self.send(Method::PATCH, "/clock", Some(body(change))).await?;
+        Ok(serde_json::from_slice(answer.body())?)
+    }
+
+    /// Lets the clock follow the machine's again.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn release_clock(&self) -> Result<ClockState, ControlError> {
+        Ok(serde_json::from_slice(self.send(Method::DELETE, "/clock", None).await?.body())?)
+    }
+
+    /// Seals the Vault face.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn seal(&self) -> Result<(), ControlError> {
+        self.send(Method::POST, "/seal", None).await.map(drop)
+    }
+
+    /// Unseals the Vault face.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn unseal(&self) -> Result<(), ControlError> {
+        self.send(Method::POST, "/unseal", None).await.map(drop)
+    }
+
+    /// What Prometheus reads.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn metrics(&self) -> Result<String, ControlError> {
+        Ok(String::from_utf8_lossy(self.send(Method::GET, "/metrics", None).await?.body()).into_owned())
+    }
+
+    /// The control port as an OpenAPI document.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn openapi(&self) -> Result<serde_json::Value, ControlError> {
+        self.read("/openapi.json").await
+    }
+
+    /// Whether it lives.
+    ///
+    /// # Errors
+    /// [`ControlError`] says why not.
+    pub async fn health(&self) -> Result<(), ControlError> {
+        self.send(Method::GET, "/healthz", None).await.map(drop)
+    }
+
+    /// Which version it is.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn version(&self) -> Result<String, ControlError> {
+        Ok(self.read::<Version>("/version").await?.version)
+    }
+
     /// The faults in force.
     ///
     /// # Errors
     /// [`ControlError`].
     pub async fn faults(&self) -> Result<Vec<Installed>, ControlError> {
-        Ok(self.read::<Faults>("/faults").await?.faults)
+        Ok(self.read::<FaultList>("/faults").await?.faults)
     }
 
     /// The root of everything that is issued, PEM.
@@ -131,9 +240,8 @@ impl Control {
     /// # Errors
     /// [`ControlError::Refused`] says what is wrong with the fault.
     pub async fn install(&self, fault: Fault) -> Result<Guard, ControlError> {
-        let body = serde_json::to_vec(&fault).unwrap_or_default();
-        let answer = self.send(Method::POST, "/faults", Some(body)).await?;
-        let Id { id } = serde_json::from_slice(answer.body())?;
+        let answer = self.send(Method::POST, "/faults", Some(body(&fault))).await?;
+        let Created { id } = serde_json::from_slice(answer.body())?;
         Ok(Guard { control: self.clone(), id, armed: true })
     }
 
@@ -143,6 +251,30 @@ impl Control {
     /// [`ControlError`].
     pub async fn clear_faults(&self) -> Result<(), ControlError> {
         self.send(Method::DELETE, "/faults", None).await.map(drop)
+    }
+
+    /// The requests that had to be approved, oldest first.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn approvals(&self) -> Result<Vec<Pending>, ControlError> {
+        Ok(self.read::<ApprovalList>("/approvals").await?.approvals)
+    }
+
+    /// Lets a request that waits be issued.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where it does not wait.
+    pub async fn approve(&self, id: u64) -> Result<(), ControlError> {
+        self.send(Method::POST, &format!("/approvals/{id}/approve"), None).await.map(drop)
+    }
+
+    /// Refuses a request that waits.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where it does not wait.
+    pub async fn reject(&self, id: u64) -> Result<(), ControlError> {
+        self.send(Method::POST, &format!("/approvals/{id}/reject"), None).await.map(drop)
     }
 
     /// Back to how it started: same CAs and root token; mounts, roles, tokens, ledger, journal and faults fresh.
@@ -175,6 +307,21 @@ impl Control {
         let text = String::from_utf8_lossy(response.body()).into_owned();
         Err(ControlError::Refused { status: response.status().as_u16(), text })
     }
+}
+
+fn body(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// The path with an object's fields as its query.
+fn with_query(path: &str, asked: &impl Serialize) -> String {
+    let fields = serde_json::to_value(asked).unwrap_or_default();
+    let pairs = fields.as_object().into_iter().flatten().map(|(name, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (name.clone(), text)
+    });
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// A fault in force. Dropping it removes the fault in the background, on the runtime it is dropped in; where

@@ -11,19 +11,20 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    fault::{Body, Cut},
+    tls::Greeting,
+};
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls_pki_types::CertificateDer;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
-use tokio_rustls::TlsAcceptor;
-
-use crate::fault::{Body, Cut};
 
 /// A client that sends no complete head in this time is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,6 +34,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// What Go's server says to HTTP on its HTTPS port.
 const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
+/// Says how TLS of a new connection goes.
+pub(crate) type Greeter = Arc<dyn Fn() -> Greeting + Send + Sync>;
 
 /// Why a connection ends without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,7 @@ impl Ending {
 /// Serves a listener until shutdown, then lets what is in flight finish.
 pub(crate) async fn serve<S, F>(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Greeter>,
     mut shutdown: watch::Receiver<bool>,
     service: F,
 ) where
@@ -100,7 +104,7 @@ pub(crate) async fn serve<S, F>(
 
 async fn connection<S, F>(
     stream: TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Greeter>,
     shutdown: watch::Receiver<bool>,
     service: Arc<F>,
 ) where
@@ -110,7 +114,7 @@ async fn connection<S, F>(
 {
     let _ = stream.set_nodelay(true);
     let ending = Ending::default();
-    let Some(acceptor) = tls else {
+    let Some(greet) = tls else {
         let service = service(Connection { ending: ending.clone(), ..Connection::default() });
         return http(Socket { stream, ending }, shutdown, service).await;
     };
@@ -123,7 +127,16 @@ async fn connection<S, F>(
             stream.shutdown().await?;
             return Err(io::Error::other("not TLS"));
         }
-        acceptor.accept(Socket { stream, ending: ending.clone() }).await
+        match greet() {
+            Greeting::Accept(acceptor) => acceptor.accept(Socket { stream, ending: ending.clone() }).await,
+            Greeting::HangUp => {
+                let mut stream = stream;
+                // What is not read would turn the end into a reset.
+                let _ = stream.read(&mut [0; 16 * 1024]).await?;
+                stream.shutdown().await?;
+                Err(io::Error::other("a fault of TLS"))
+            }
+        }
     };
     if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, handshake).await {
         let client = stream.get_ref().1.peer_certificates().unwrap_or_default();

@@ -61,12 +61,12 @@ pub(crate) struct Call {
 impl Call {
     /// Whether a fault has the product out of service.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.plan.http.iter().any(|fault| fault.behaviour.seals())
+        self.plan.any(|fault| fault.seals())
     }
 
     /// Whether a fault has another node lead.
     pub(crate) fn stands_by(&self) -> bool {
-        self.plan.http.iter().any(|fault| fault.behaviour.stands_by())
+        self.plan.any(|fault| fault.stands_by())
     }
 
     /// The faults that may spoil a certificate.

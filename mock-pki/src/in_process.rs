@@ -32,7 +32,7 @@ pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
 pub struct MockPki(Arc<World>);
 
 impl MockPki {
-    /// A PKI with CAs of its own. Of `config` only keys, root token and capacities count.
+    /// A PKI with CAs of its own. Of `config` only keys, root token, capacities, seed and faults count.
     ///
     /// # Errors
     /// The CAs could not be made.
@@ -65,6 +65,7 @@ impl MockPki {
             });
         };
         let (head, mut body) = answer.into_parts();
+        let announced = hyper::body::Body::size_hint(&body).exact();
         let mut whole = BytesMut::new();
         while let Some(Ok(frame)) = body.frame().await {
             if let Ok(chunk) = frame.into_data() {
@@ -73,6 +74,9 @@ impl MockPki {
             if whole.len() > MAX_ANSWER {
                 break;
             }
+        }
+        if announced.is_some_and(|announced| whole.len() <= MAX_ANSWER && (whole.len() as u64) < announced) {
+            return Err(io::ErrorKind::UnexpectedEof);
         }
         Ok(Response::from_parts(head, whole.freeze()))
     }

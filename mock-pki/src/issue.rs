@@ -54,12 +54,14 @@ pub(crate) struct Made<'a> {
 pub(crate) fn issue<'a>(order: Order<'a>, asker: Asker<'_>) -> Result<Made<'a>, CaError> {
     let Order { authority, chain, leaf, requested, extra, common_name, csr, kept } = order;
     let mut issuance = Issuance::new(leaf, requested, extra, chain);
+    issuance.last_serial = asker.ledger.last_serial();
     let is_faulty = asker.faults.apply(&mut issuance, common_name.as_deref(), asker.now)?;
     let certificate = issuance.issue(authority)?;
+    let der: Arc<[u8]> = certificate.der().into();
     if let Some((archive, issuer)) = kept {
-        archive.keep(&certificate, issuer);
+        archive.keep_der(certificate.serial(), Arc::clone(&der), issuer);
     }
-    asker.ledger.record(Issued {
+    let issued = Issued {
         serial: certificate.serial_hex(),
         request_id: asker.request_id,
         issued_by: asker.issued_by,
@@ -73,7 +75,8 @@ pub(crate) fn issue<'a>(order: Order<'a>, asker: Asker<'_>) -> Result<Made<'a>, 
         revoked_at: None,
         user_agent: asker.user_agent,
         idempotency_key: asker.idempotency_key,
-    });
+    };
+    asker.ledger.record(issued, der);
     Ok(Made { certificate, issuance, is_faulty })
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sync::lock;
@@ -20,7 +21,7 @@ const MAX_PATH: usize = 512;
 const SECRET_AFTER: [&str; 2] = ["secret-id", "accessor"];
 
 /// One request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Counts from 1, without gaps.
     pub number: u64,
@@ -68,7 +69,12 @@ impl Journal {
     }
 
     pub(crate) fn all(&self) -> Vec<Entry> {
-        lock(&self.entries).iter().cloned().collect()
+        self.filter(|_| true)
+    }
+
+    /// Those that are wanted, oldest first.
+    pub(crate) fn filter(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        lock(&self.entries).iter().filter(|entry| is_wanted(entry)).cloned().collect()
     }
 
     pub(crate) fn seen(&self) -> u64 {

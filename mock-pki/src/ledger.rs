@@ -10,12 +10,13 @@ use std::{
 
 use ca::Serial;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{random::Serials, sync::lock};
+use crate::{random::Source, sync::lock};
 
 /// One issued certificate. Serial and hashes are lower-case hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Issued {
     /// The serial number, whole bytes, no separators.
     pub serial: String,
@@ -45,42 +46,71 @@ pub struct Issued {
     pub idempotency_key: Option<String>,
 }
 
+/// An issued certificate with its DER, which it shares with the archive.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    pub(crate) issued: Issued,
+    pub(crate) der: Arc<[u8]>,
+}
+
 /// All issued certificates, oldest first. When it is full the oldest are forgotten, and counted.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    entries: Mutex<VecDeque<Issued>>,
+    entries: Mutex<VecDeque<Recorded>>,
     capacity: usize,
     forgotten: AtomicU64,
-    serials: Arc<Serials>,
+    source: Arc<Source>,
 }
 
 impl Ledger {
-    pub(crate) fn new(capacity: usize, serials: Arc<Serials>) -> Self {
-        Self { entries: Mutex::default(), capacity, forgotten: AtomicU64::new(0), serials }
+    pub(crate) fn new(capacity: usize, source: Arc<Source>) -> Self {
+        Self { entries: Mutex::default(), capacity, forgotten: AtomicU64::new(0), source }
     }
 
     /// The serial number of the next certificate.
     pub(crate) fn next_serial(&self) -> Serial {
-        self.serials.next()
+        self.source.serial()
     }
 
-    pub(crate) fn record(&self, issued: Issued) {
+    /// The serial number of the certificate that was issued last.
+    pub(crate) fn last_serial(&self) -> Option<Serial> {
+        let bytes = u128::from_str_radix(&lock(&self.entries).back()?.issued.serial, 16).ok()?;
+        Some(Serial::from_bytes(bytes.to_be_bytes()))
+    }
+
+    pub(crate) fn record(&self, issued: Issued, der: Arc<[u8]>) {
         let mut entries = lock(&self.entries);
         if entries.len() >= self.capacity {
             entries.pop_front();
             self.forgotten.fetch_add(1, Ordering::Relaxed);
         }
-        entries.push_back(issued);
+        entries.push_back(Recorded { issued, der });
     }
 
     pub(crate) fn revoke(&self, serial: &str, at: Timestamp) {
-        if let Some(entry) = lock(&self.entries).iter_mut().rev().find(|entry| entry.serial == serial) {
-            entry.revoked_at.get_or_insert(at);
+        if let Some(entry) = lock(&self.entries).iter_mut().rev().find(|entry| entry.issued.serial == serial)
+        {
+            entry.issued.revoked_at.get_or_insert(at);
         }
     }
 
     pub(crate) fn all(&self) -> Vec<Issued> {
-        lock(&self.entries).iter().cloned().collect()
+        self.filter(|_| true)
+    }
+
+    /// Those that are wanted, oldest first.
+    pub(crate) fn filter(&self, is_wanted: impl Fn(&Issued) -> bool) -> Vec<Issued> {
+        let entries = lock(&self.entries);
+        entries.iter().map(|entry| &entry.issued).filter(|issued| is_wanted(issued)).cloned().collect()
+    }
+
+    /// The latest with this serial number.
+    pub(crate) fn find(&self, serial: &str) -> Option<Recorded> {
+        lock(&self.entries).iter().rev().find(|entry| entry.issued.serial == serial).cloned()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.entries).len()
     }
 
     pub(crate) fn forgotten(&self) -> u64 {

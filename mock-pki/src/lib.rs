@@ -13,6 +13,7 @@
 //! `client::Control` speaks to the control port.
 
 mod admin;
+pub mod approval;
 mod archive;
 pub mod args;
 mod ca;
@@ -27,6 +28,8 @@ pub mod in_process;
 mod issue;
 pub mod journal;
 pub mod ledger;
+mod metrics;
+pub mod near_miss;
 mod random;
 pub mod server;
 mod service;
@@ -35,4 +38,16 @@ mod sync;
 mod tls;
 mod vault;
 
+pub use admin::wire;
 pub use fault::{Fault, Installed};
+
+/// Compares a file that is checked in with what it shall be; `UPDATE=1` writes it.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "how a person asks a test to write what it compares")]
+fn checked_in(path: &str, said: &str) {
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, said).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(kept == said, "{path} is not what the program says: run this test again with UPDATE=1");
+}

@@ -15,9 +15,10 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     admin, clock, connection,
     face::{self, Face},
+    fault::Fault,
     service,
     store::World,
-    tls::{self, TlsError},
+    tls::{Front, TlsError},
     vault,
 };
 
@@ -44,8 +45,11 @@ pub struct Config {
     pub ledger_capacity: usize,
     /// The most requests the journal remembers.
     pub journal_capacity: usize,
-    /// What the serial numbers of end entities follow from; random ones if `None`.
-    pub serial_seed: Option<u64>,
+    /// What serial numbers, identifiers, keys and the chances of faults follow from (see the README for what does not
+    /// repeat); chance if `None`.
+    pub seed: Option<u64>,
+    /// The faults that are installed at start, and again after every reset.
+    pub faults: Vec<Fault>,
 }
 
 /// Where and how a face listens.
@@ -86,7 +90,8 @@ impl Default for Config {
             allow_non_loopback: false,
             ledger_capacity: 1_000_000,
             journal_capacity: 10_000,
-            serial_seed: None,
+            seed: None,
+            faults: Vec::new(),
         }
     }
 }
@@ -129,6 +134,9 @@ pub enum StartError {
     /// The root token is one that clients cannot send.
     #[error("the root token must be visible ASCII and not empty")]
     RootToken,
+    /// A fault that cannot be installed.
+    #[error("the faults to start with: {0}")]
+    Fault(String),
     /// The thread that made the CAs ended.
     #[error("making the CAs was interrupted")]
     Interrupted,
@@ -223,14 +231,20 @@ impl Doors {
 pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<Running, StartError> {
     let Doors { faces, control: (control, control_address) } = doors;
     let (stop, stopped) = watch::channel(false);
-    let (acceptor, tls_ca) = tls::acceptor(&config.tls, clock::now())?;
+    let front = Arc::new(Front::new(&config.tls, clock::now())?);
+    let tls_ca = front.ca();
 
     let (mut urls, mut tasks) = (BTreeMap::new(), Vec::new());
     for Door { face, listener, address, tls } in faces {
         let scheme = if tls { "https" } else { "http" };
         urls.insert(face.name, format!("{scheme}://{address}"));
-        let (world, acceptor) = (Arc::clone(world), tls.then(|| acceptor.clone()));
-        let served = connection::serve(listener, acceptor, stopped.clone(), move |connection| {
+        let greeter = {
+            let (world, front) = (Arc::clone(world), Arc::clone(&front));
+            let greet = move || front.greet(world.faults.tls(face), clock::now());
+            tls.then(|| Arc::new(greet) as connection::Greeter)
+        };
+        let world = Arc::clone(world);
+        let served = connection::serve(listener, greeter, stopped.clone(), move |connection| {
             let world = Arc::clone(&world);
             service_fn(move |request| service::serve(face, Arc::clone(&world), connection.clone(), request))
         });
@@ -240,7 +254,7 @@ pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<
     let control = connection::serve(control, None, stopped, move |_| {
         TowerToHyperService::new(admin::Boxed::new(router.clone()))
     });
-    let root_ca = world.hierarchy.root.certificates.iter().map(x509::Certificate::to_pem).collect();
+    let root_ca = world.root_ca();
     tasks.push(tokio::spawn(control));
     Ok(Running {
         urls,

@@ -12,9 +12,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::{
+    clock,
     connection::{Connection, CutShort},
     face::{Answered, Call, Face, short_header},
-    fault::{Asked, Body, Plan, Reply, full},
+    fault::{Asked, Body, Plan, Reply, Seen, full},
     journal::{Entry, redacted},
     store::{Epoch, World},
 };
@@ -51,17 +52,20 @@ pub(crate) async fn respond(
     let (started, epoch) = (Instant::now(), world.epoch());
     let (at, head) = (epoch.now(), Arc::new(head));
     let plan = match &body {
-        Ok(body) => world.faults.plan(face, head.uri.path(), || (face.common_name)(&head, body)),
+        Ok(body) => {
+            let (method, path, headers) = (&head.method, head.uri.path(), &head.headers);
+            let seen = Seen { face, method, path, headers };
+            world.faults.plan(seen, || (face.common_name)(&head, body))
+        }
         Err(_) => Plan::default(),
     };
-    let delay: Duration = plan.http.iter().map(|fault| fault.behaviour.delay()).sum();
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+    if !plan.delay.is_zero() {
+        tokio::time::sleep(plan.delay).await;
     }
     let plan = Arc::new(plan);
     let answered = match body {
         Err(answered) => answered,
-        Ok(_) if !plan.http.iter().all(|fault| fault.behaviour.lets_through()) => Answered::empty(),
+        Ok(_) if plan.any(|fault| !fault.lets_through()) => Answered::empty(),
         Ok(body) => {
             let call = Call {
                 head: Arc::clone(&head),
@@ -69,13 +73,15 @@ pub(crate) async fn respond(
                 client: Arc::clone(&connection.client),
                 plan: Arc::clone(&plan),
             };
-            answer(face, &epoch, call).await
+            answer(face, world, &epoch, call).await
         }
     };
     let Answered { response, request_id } = answered;
+    let whole = response.body().clone();
     let mut reply = Reply::Answer(response.map(full));
     for fault in &plan.http {
-        reply = fault.behaviour.spoil(reply, &Asked { face, uri: &head.uri });
+        let asked = Asked { face, uri: &head.uri, body: &whole, now: at, chance: &fault.chance };
+        reply = fault.behaviour().spoil(reply, &asked);
     }
     let status = match &reply {
         Reply::Answer(answer) => Some(answer.status().as_u16()),
@@ -86,6 +92,8 @@ pub(crate) async fn respond(
     let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let path = redacted(head.uri.path());
     tracing::info!(face = face.name, method = %head.method, path, status, fault, microseconds, "answered");
+    let method = head.method.as_str();
+    world.metrics.record(face.name, method, status, fault.as_deref(), started.elapsed());
     epoch.journal.record(Entry {
         number: 0,
         at,
@@ -104,12 +112,14 @@ pub(crate) async fn respond(
     }
 }
 
-async fn answer(face: &'static Face, epoch: &Arc<Epoch>, call: Call) -> Answered {
-    if !(face.computes)(&call.head) {
-        return (face.answer)(epoch, &call);
+async fn answer(face: &'static Face, world: &World, epoch: &Arc<Epoch>, call: Call) -> Answered {
+    let (epoch, source) = (Arc::clone(epoch), Arc::clone(&world.source));
+    let computes = (face.computes)(&call.head);
+    let work = move || source.scope(|| clock::skewed(call.plan.skew, || (face.answer)(&epoch, &call)));
+    if !computes {
+        return work();
     }
-    let epoch = Arc::clone(epoch);
-    tokio::task::spawn_blocking(move || (face.answer)(&epoch, &call)).await.unwrap_or_else(|_| {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         let (content_type, body) = (face.error)(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -6,13 +6,15 @@ use ::ca::CaError;
 use jiff::Timestamp;
 
 use crate::{
+    approval::Approvals,
     ca::Hierarchy,
-    clock::SharedClock,
-    fault::Faults,
+    clock::{Clock, SharedClock},
+    fault::{Fault, Faults},
     journal::Journal,
     ledger::Ledger,
-    random::Serials,
-    server::Config,
+    metrics::Metrics,
+    random::Source,
+    server::{Config, StartError},
     sync::{read, write},
     vault,
 };
@@ -20,7 +22,12 @@ use crate::{
 /// One PKI. Everything in it lives in memory.
 pub(crate) struct World {
     pub(crate) faults: Faults,
-    pub(crate) hierarchy: Hierarchy,
+    hierarchy: Hierarchy,
+    pub(crate) metrics: Metrics,
+    /// The clock of all faces.
+    pub(crate) clock: Arc<Clock>,
+    /// Of all epochs: neither an identifier nor a serial number may come again because of a reset.
+    pub(crate) source: Arc<Source>,
     settings: Settings,
     epoch: RwLock<Arc<Epoch>>,
 }
@@ -30,8 +37,9 @@ pub(crate) struct World {
 pub(crate) struct Epoch {
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
+    pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
-    clock: SharedClock,
+    clock: Arc<Clock>,
 }
 
 /// What every epoch starts with.
@@ -39,52 +47,74 @@ struct Settings {
     root_token: String,
     ledger_capacity: usize,
     journal_capacity: usize,
-    clock: SharedClock,
-    /// Of all epochs: a serial number must not come again because of a reset.
-    serials: Arc<Serials>,
+    faults: Vec<Fault>,
 }
 
 impl World {
-    pub(crate) fn new(config: &Config, clock: SharedClock) -> Result<Self, CaError> {
-        let hierarchy = Hierarchy::generate(config.ca_key_algorithm, clock())?;
+    pub(crate) fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        let (clock, source) = (Arc::new(Clock::new(clock)), Source::new(config.seed));
+        let hierarchy = source.scope(|| Hierarchy::generate(config.ca_key_algorithm, clock.now()))?;
         let settings = Settings {
             root_token: config.root_token.clone(),
             ledger_capacity: config.ledger_capacity.max(1),
             journal_capacity: config.journal_capacity.max(1),
-            clock,
-            serials: Arc::new(Serials::new(config.serial_seed)),
+            faults: config.faults.clone(),
         };
-        let epoch = RwLock::new(Arc::new(Epoch::new(&settings, &hierarchy)?));
-        Ok(Self { faults: Faults::default(), hierarchy, settings, epoch })
+        let epoch = Epoch::new(&settings, &hierarchy, &clock, &source)?;
+        let faults = Faults::new(source.dice());
+        faults.reset(&settings.faults).map_err(StartError::Fault)?;
+        let metrics = Metrics::new();
+        Ok(Self { metrics, faults, hierarchy, clock, source, settings, epoch: RwLock::new(Arc::new(epoch)) })
     }
 
     pub(crate) fn epoch(&self) -> Arc<Epoch> {
         Arc::clone(&read(&self.epoch))
     }
 
-    /// Back to how it started: same CAs, same root token, nothing else.
-    pub(crate) fn reset(&self) -> Result<(), CaError> {
-        let fresh = Arc::new(Epoch::new(&self.settings, &self.hierarchy)?);
-        self.faults.clear();
+    /// The root of everything that is issued, PEM.
+    pub(crate) fn root_ca(&self) -> String {
+        self.hierarchy.root.certificates.iter().map(x509::Certificate::to_pem).collect()
+    }
+
+    /// Back to how it started: same CAs, same root token, the faults of the start, the clock below; nothing else.
+    pub(crate) fn reset(&self) -> Result<(), StartError> {
+        self.clock.release();
+        let fresh = Arc::new(Epoch::new(&self.settings, &self.hierarchy, &self.clock, &self.source)?);
+        self.faults.reset(&self.settings.faults).map_err(StartError::Fault)?;
         *write(&self.epoch) = fresh;
         Ok(())
     }
 }
 
 impl Epoch {
-    fn new(settings: &Settings, hierarchy: &Hierarchy) -> Result<Self, CaError> {
+    fn new(
+        settings: &Settings,
+        hierarchy: &Hierarchy,
+        clock: &Arc<Clock>,
+        source: &Arc<Source>,
+    ) -> Result<Self, CaError> {
+        source.scope(|| Self::drawn(settings, hierarchy, clock, source))
+    }
+
+    fn drawn(
+        settings: &Settings,
+        hierarchy: &Hierarchy,
+        clock: &Arc<Clock>,
+        source: &Arc<Source>,
+    ) -> Result<Self, CaError> {
         let cas = hierarchy.cas()?;
         Ok(Self {
-            ledger: Ledger::new(settings.ledger_capacity, Arc::clone(&settings.serials)),
+            ledger: Ledger::new(settings.ledger_capacity, Arc::clone(source)),
             journal: Journal::new(settings.journal_capacity),
-            vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
-            clock: Arc::clone(&settings.clock),
+            approvals: Approvals::default(),
+            vault: vault::State::new(&cas, &settings.root_token, clock.now()),
+            clock: Arc::clone(clock),
         })
     }
 
     /// The time.
     pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
+        self.clock.now()
     }
 }
 

@@ -8,6 +8,7 @@ use ca::{
 };
 use jiff::{SignedDuration, Timestamp};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _};
+use serde::Deserialize;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -69,24 +70,93 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
-/// An acceptor, and the CA that clients must trust, PEM, when it was made here.
-pub(crate) fn acceptor(tls: &Tls, now: Timestamp) -> Result<(TlsAcceptor, Option<String>), TlsError> {
-    let (certificates, key, ca) = match tls {
-        Tls::Generated { names } => {
-            let (certificates, key, ca) = generate(names, now)?;
-            (certificates.into_bytes(), key.into_bytes(), Some(ca))
+/// What is wrong with a connection's TLS.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Trouble {
+    /// It ends in the handshake.
+    #[default]
+    Handshake,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate comes from a CA that nobody knows.
+    UnknownCa,
+    /// The certificate is for another host.
+    WrongName,
+}
+
+/// What a new connection meets.
+pub(crate) enum Greeting {
+    Accept(TlsAcceptor),
+    HangUp,
+}
+
+/// What serves TLS.
+pub(crate) struct Front {
+    acceptor: TlsAcceptor,
+    /// What made its certificate; nothing if that was given.
+    authority: Option<Authority>,
+    names: Vec<String>,
+}
+
+impl Front {
+    /// With the certificate that is given, or one made now.
+    pub(crate) fn new(tls: &Tls, now: Timestamp) -> Result<Self, TlsError> {
+        Ok(match tls {
+            Tls::Generated { names } => {
+                let authority = authority("Mock PKI TLS CA", now)?;
+                let (certificate, key) = certificate(&authority, names, valid_from(now))?;
+                let acceptor = acceptor(certificate.as_bytes(), key.as_bytes())?;
+                Self { acceptor, authority: Some(authority), names: names.clone() }
+            }
+            Tls::Given { certificates, key } => {
+                Self { acceptor: acceptor(certificates, key)?, authority: None, names: Vec::new() }
+            }
+        })
+    }
+
+    /// The CA that clients must trust, PEM, when it was made here.
+    pub(crate) fn ca(&self) -> Option<String> {
+        let chain = self.authority.as_ref()?.chain();
+        Some(chain.iter().map(x509::Certificate::to_pem).collect())
+    }
+
+    /// How to meet a connection that has this trouble. A certificate that expired or is for another name is otherwise
+    /// as it should be, unless the real one was given: then its CA is unknown too.
+    pub(crate) fn greet(&self, trouble: Option<Trouble>, now: Timestamp) -> Greeting {
+        match trouble {
+            None => Greeting::Accept(self.acceptor.clone()),
+            Some(Trouble::Handshake) => Greeting::HangUp,
+            Some(trouble) => self.spoilt(trouble, now).map_or(Greeting::HangUp, Greeting::Accept),
         }
-        Tls::Given { certificates, key } => (certificates.clone(), key.clone(), None),
-    };
-    let chain = CertificateDer::pem_slice_iter(&certificates).collect::<Result<Vec<_>, _>>();
+    }
+
+    fn spoilt(&self, trouble: Trouble, now: Timestamp) -> Result<TlsAcceptor, TlsError> {
+        let stranger = authority("Unknown TLS CA", now)?;
+        let known = self.authority.as_ref().filter(|_| trouble != Trouble::UnknownCa);
+        let (elsewhere, expired) =
+            (["elsewhere.invalid".to_owned()], plus(now, -SignedDuration::from_hours(1)));
+        let (certificate, key) = match trouble {
+            Trouble::WrongName => leaf(known.unwrap_or(&stranger), &elsewhere, valid_from(now))?,
+            Trouble::Expired => {
+                certificate(known.unwrap_or(&stranger), &self.names, (plus(expired, -VALIDITY), expired))?
+            }
+            Trouble::Handshake | Trouble::UnknownCa => certificate(&stranger, &self.names, valid_from(now))?,
+        };
+        acceptor(certificate.as_bytes(), key.as_bytes())
+    }
+}
+
+fn acceptor(certificates: &[u8], key: &[u8]) -> Result<TlsAcceptor, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
     let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or(TlsError::Pem)?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| TlsError::Pem)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Pem)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(Arc::new(AnyClient(provider())))
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((TlsAcceptor::from(Arc::new(config)), ca))
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Clients may show a certificate, whoever issued it: a face decides what it is worth.
@@ -150,20 +220,48 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn generate(names: &[String], now: Timestamp) -> Result<(String, String, String), CaError> {
-    let not_before = now.checked_sub(SignedDuration::from_mins(5)).unwrap_or(now);
-    let not_after = now.checked_add(VALIDITY).unwrap_or(now);
+/// From and to.
+type Validity = (Timestamp, Timestamp);
+
+fn valid_from(now: Timestamp) -> Validity {
+    (plus(now, -SignedDuration::from_mins(5)), plus(now, VALIDITY))
+}
+
+fn plus(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(time)
+}
+
+fn authority(name: &str, now: Timestamp) -> Result<Authority, CaError> {
+    let (not_before, not_after) = valid_from(now);
     let profile = CaProfile {
-        common_name: "Mock PKI TLS CA".to_owned(),
+        common_name: name.to_owned(),
         not_before,
         not_after,
         serial: random::serial(),
         path_len: Some(0),
     };
-    let authority = Authority::self_signed(SigningKey::generate(KeyAlgorithm::EcdsaP256)?, &profile)?;
-    let key = SigningKey::generate(KeyAlgorithm::EcdsaP256)?;
+    Authority::self_signed(SigningKey::generate(KeyAlgorithm::EcdsaP256)?, &profile)
+}
+
+/// A certificate and its key, PEM, for this host and further names.
+fn certificate(
+    authority: &Authority,
+    names: &[String],
+    validity: Validity,
+) -> Result<(String, String), CaError> {
     let own = ["localhost", "127.0.0.1", "::1"].into_iter().map(str::to_owned);
-    let all: Vec<GeneralName> = own.chain(names.iter().cloned()).map(general_name).collect();
+    let all: Vec<String> = own.chain(names.iter().cloned()).collect();
+    leaf(authority, &all, validity)
+}
+
+/// The same for these names alone.
+fn leaf(
+    authority: &Authority,
+    names: &[String],
+    (not_before, not_after): Validity,
+) -> Result<(String, String), CaError> {
+    let key = SigningKey::generate(KeyAlgorithm::EcdsaP256)?;
+    let names: Vec<GeneralName> = names.iter().cloned().map(general_name).collect();
     let leaf = LeafProfile {
         serial: random::serial(),
         not_before,
@@ -176,7 +274,7 @@ fn generate(names: &[String], now: Timestamp) -> Result<(String, String, String)
             ca::AttributeType::CommonName,
             "mock-pki".to_owned(),
         )]])?),
-        subject_alt_names: Sans::Der(ca::general_names(&all)?),
+        subject_alt_names: Sans::Der(ca::general_names(&names)?),
         crl_distribution_points: Vec::new(),
         ocsp: Vec::new(),
         ca_issuers: Vec::new(),
@@ -184,8 +282,7 @@ fn generate(names: &[String], now: Timestamp) -> Result<(String, String, String)
     };
     let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
     let certificate = authority.issue_for(&requested, &leaf, Vec::new())?;
-    let ca: String = authority.chain().iter().map(x509::Certificate::to_pem).collect();
-    Ok((certificate.to_pem(), key.to_pkcs8_pem()?, ca))
+    Ok((certificate.to_pem(), key.to_pkcs8_pem()?))
 }
 
 fn general_name(name: String) -> GeneralName {

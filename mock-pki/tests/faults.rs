@@ -4,10 +4,19 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use common::{Answer, Vault, certificate, csr, mock};
-use mock_pki::{Fault, client::Control, server::Running};
+use mock_pki::{
+    Fault,
+    client::Control,
+    in_process::MockPki,
+    server::{Config, Running},
+};
 use serde_json::{Value, json};
 
 struct Bench {
@@ -73,6 +82,22 @@ async fn a_fault_ends_after_its_times_and_spares_other_names() {
     assert_eq!(statuses, [503, 503, 200]);
     bench.control.clear_faults().await.unwrap();
     assert!(bench.control.faults().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_in_the_products_words_and_nothing_is_issued() {
+    let bench = Bench::new().await;
+    let fault = Fault::new("refusal").with("message", "not on a Friday").for_common_name("app.example.com");
+    bench.control.install(fault.times(1)).await.unwrap().keep();
+    // Vault knows no approval: this one does nothing, and is not used up.
+    bench.control.install(Fault::new("pending").times(1)).await.unwrap().keep();
+    let refused = bench.sign().await.unwrap();
+    assert_eq!((refused.status, refused.error()), (400, "not on a Friday".to_owned()));
+    assert_eq!(bench.issued().await, 0);
+    assert_eq!(bench.sign().await.unwrap().status, 200);
+    let applied: Vec<u64> = bench.control.faults().await.unwrap().iter().map(|fault| fault.applied).collect();
+    assert_eq!(applied, [1, 0]);
+    assert!(bench.control.approvals().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -170,6 +195,21 @@ async fn certificates_can_be_wrong_in_every_way() {
     let (leaf, _) = with(Fault::new("extra-san").with("dns", "more.example.com")).await;
     let names: Vec<_> = leaf.subject_alt_names().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["DNS:app.example.com", "DNS:more.example.com"]);
+    let (leaf, _) = with(Fault::new("missing-san").with("all", true)).await;
+    assert!(leaf.subject_alt_names().is_empty());
+    for same_name in [false, true] {
+        let (leaf, data) = with(Fault::new("wrong-issuer").with("same_name", same_name)).await;
+        let issuer =
+            x509::bundle::read_certificates(data["issuing_ca"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(leaf.issuer_der() == issuer[0].subject_der(), same_name);
+        assert!(leaf.has_key(bench.key.spki_der()) && !leaf.is_signed_by(&issuer[0]));
+    }
+    let last = bench.control.ledger().await.unwrap().pop().unwrap().serial;
+    let (leaf, _) = with(Fault::new("serial-reuse")).await;
+    assert_eq!(leaf.serial_hex(), last);
+    let (leaf, _) = with(Fault::new("clock-skew").with("seconds", -86_400)).await;
+    let off = leaf.not_before().duration_since(now).as_secs();
+    assert!((-86_500..-86_300).contains(&off), "valid from {off} seconds after now");
     let (leaf, _) = with(Fault::new("expired-leaf")).await;
     assert!(leaf.not_after() < now);
     let (leaf, _) = with(Fault::new("future-leaf")).await;
@@ -198,6 +238,218 @@ async fn certificates_can_be_wrong_in_every_way() {
     assert!(certificate(&bench.sign().await.unwrap()).has_key(bench.key.spki_der()));
 }
 
+#[tokio::test]
+async fn one_of_several_names_can_be_missing_or_der_stand_in_for_pem() {
+    let bench = Bench::new().await;
+    let body = json!({ "common_name": "app.example.com", "alt_names": "b.example.com", "key_type": "ec" });
+    let issue = async || bench.vault.write("pki_int/issue/web", body.clone()).await;
+    let guard = bench.control.install(Fault::new("missing-san")).await.unwrap();
+    let names = certificate(&issue().await).subject_alt_names();
+    assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["DNS:app.example.com"]);
+    guard.uninstall().await.unwrap();
+
+    let guard = bench.control.install(Fault::new("der-for-pem")).await.unwrap();
+    let data = issue().await.json()["data"].clone();
+    let der = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
+    assert!(x509::Certificate::from_der(&der(&data["certificate"])).is_ok());
+    assert!(x509::Certificate::from_der(&der(&data["ca_chain"][0])).is_ok());
+    assert!(data["private_key"].as_str().unwrap().starts_with("-----BEGIN"), "a key is no certificate");
+    let ca = bench.vault.read("pki/ca/pem").await;
+    assert!(x509::Certificate::from_der(&ca.bytes).is_ok());
+    guard.uninstall().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_can_break_off_or_be_no_json() {
+    let bench = Bench::new().await;
+    let whole = bench.vault.read("pki/cert/ca").await;
+    for (parameters, length) in [(None, whole.bytes.len() / 2), (Some(10), 10), (Some(0), 0)] {
+        let mut fault = Fault::new("truncated-body");
+        if let Some(bytes) = parameters {
+            fault = fault.with("bytes", bytes);
+        }
+        let guard = bench.control.install(fault).await.unwrap();
+        let request = bench.vault.client.get(format!("{}/v1/pki/cert/ca", bench.vault.base));
+        let mut answer = request.send().await.unwrap();
+        assert_eq!(answer.headers()["content-length"], whole.bytes.len().to_string().as_str());
+        let mut received = Vec::new();
+        let error = loop {
+            match answer.chunk().await {
+                Ok(chunk) => received.extend(chunk.expect("the end comes as an error")),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.is_decode() || error.is_body(), "{error:?}");
+        assert_eq!(received.len(), length);
+        guard.uninstall().await.unwrap();
+    }
+    let guard = bench.control.install(Fault::new("malformed-json")).await.unwrap();
+    let answer = bench.vault.read("sys/health").await;
+    assert_eq!((answer.status, answer.headers["content-type"].to_str().unwrap()), (200, "application/json"));
+    assert!(serde_json::from_slice::<Value>(&answer.bytes).unwrap_err().is_eof());
+    guard.uninstall().await.unwrap();
+    let guard = bench.control.install(Fault::new("malformed-json").with("body", "{'a': 1}")).await.unwrap();
+    assert_eq!(bench.vault.read("sys/health").await.text(), "{'a': 1}");
+    guard.uninstall().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_knows_methods_and_the_ids_that_clients_give() {
+    let bench = Bench::new().await;
+    bench.control.install(Fault::new("status").with_method("post")).await.unwrap().keep();
+    assert_eq!((bench.sign().await.unwrap().status, bench.vault.read("sys/health").await.status), (503, 200));
+    bench.control.clear_faults().await.unwrap();
+    bench.control.install(Fault::new("status").for_request_id("r-1")).await.unwrap().keep();
+    for (name, id, status) in
+        [("x-request-id", "r-1", 503), ("idempotency-key", "r-1", 503), ("x-request-id", "r-2", 200)]
+    {
+        let request = bench.vault.client.get(format!("{}/v1/sys/health", bench.vault.base));
+        assert_eq!(request.header(name, id).send().await.unwrap().status(), status, "{name}: {id}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_can_be_revoked_in_mid_flight_and_a_role_deleted() {
+    let bench = Bench::new().await;
+    for (after, first, issued) in [(false, 403, 0), (true, 200, 1)] {
+        let made = bench.vault.write("auth/token/create", json!({ "policies": ["root"] })).await;
+        let own = bench.vault.with_token(made.json()["auth"]["client_token"].as_str());
+        let fault = Fault::new("revoked-token").with("after", after).on_path("/sign/").times(1);
+        bench.control.install(fault).await.unwrap().keep();
+        let sign = async || own.write("pki_int/sign/web", json!({ "csr": bench.csr })).await.status;
+        assert_eq!((sign().await, sign().await), (first, 403), "after={after}");
+        assert_eq!(bench.issued().await, issued);
+    }
+    bench.control.install(Fault::new("deleted-role").on_path("/sign/").times(1)).await.unwrap().keep();
+    let answers = [bench.sign().await.unwrap(), bench.sign().await.unwrap()];
+    let expected = (400, "unknown role: web".to_owned());
+    assert_eq!(answers.map(|answer| (answer.status, answer.error())), [expected.clone(), expected]);
+    assert_eq!(bench.vault.read("pki_int/roles/web").await.status, 404);
+    bench.control.reset().await.unwrap();
+    assert_eq!(bench.sign().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_ca_can_be_offline_and_the_clock_wrong() {
+    let bench = Bench::new().await;
+    bench.control.install(Fault::new("ca-offline").times(1)).await.unwrap().keep();
+    let answer = bench.sign().await.unwrap();
+    assert_eq!(answer.status, 500);
+    assert!(answer.error().contains("reach the CA's key"), "{}", answer.text());
+    assert_eq!((bench.issued().await, bench.sign().await.unwrap().status), (0, 200));
+    let journal = bench.control.journal().await.unwrap();
+    assert_eq!(journal[0].fault.as_deref(), Some("ca-offline"));
+
+    let before = jiff::Zoned::now().timestamp();
+    bench.control.install(Fault::new("clock-skew").with("seconds", 3600).times(1)).await.unwrap().keep();
+    let wrong = bench.vault.read("sys/health").await;
+    let says = wrong.json()["server_time_utc"].as_i64().unwrap() - before.as_second();
+    assert!((3600..3660).contains(&says), "{says}");
+    let date = wrong.headers["date"].to_str().unwrap();
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap();
+    assert!(date.duration_since(before).as_secs() >= 3599, "{date}");
+}
+
+#[tokio::test]
+async fn tls_can_fail_in_the_handshake_or_show_a_certificate_nobody_should_trust() {
+    let (running, control) = common::mock_with(Config::default().with_tls("vault")).await;
+    let ca = reqwest::Certificate::from_pem(running.tls_ca.as_ref().unwrap().as_bytes()).unwrap();
+    let call = async || {
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([ca.clone()]).build().unwrap();
+        client.get(format!("{}/v1/sys/health", running.url("vault"))).send().await
+    };
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    assert_eq!(call().await.unwrap().status(), 200);
+    for (why, said) in [
+        ("handshake", "handshake"),
+        ("expired", "Expired"),
+        ("unknown-ca", "UnknownIssuer"),
+        ("wrong-name", "NotValidForName"),
+    ] {
+        control.install(Fault::new("tls-failure").with("why", why).times(1)).await.unwrap().keep();
+        let error = format!("{:?}", call().await.unwrap_err());
+        assert!(error.contains(said), "{why}: {error}");
+        assert_eq!(call().await.unwrap().status(), 200, "after {why}");
+    }
+    let refused = control.install(Fault::new("tls-failure").on_path("/sign/")).await.unwrap_err().to_string();
+    assert!(refused.contains("only `face` can be given"), "{refused}");
+}
+
+#[tokio::test]
+async fn chance_follows_from_the_seed_and_so_does_everything_else() {
+    let run = async |seed: Option<u64>| {
+        let config = Config {
+            seed,
+            ca_key_algorithm: ca::KeyAlgorithm::Ed25519,
+            faults: vec![Fault::new("unreliable").probability(0.3).on_path("/issue/")],
+            ..Config::default()
+        };
+        let clock = Arc::new(|| "2030-01-01T00:00:00Z".parse().unwrap());
+        let pki = MockPki::new(&config, clock).unwrap();
+        let mut said = Vec::new();
+        for n in 0..20 {
+            let body = json!({ "common_name": format!("app-{n}.example.com"), "key_type": "ed25519" });
+            let request = http::Request::post("/v1/pki_int/issue/web").header("x-vault-token", "root");
+            let request = request.body(serde_json::to_vec(&body).unwrap().into()).unwrap();
+            said.push(match pki.vault(request).await {
+                Ok(answer) => format!("{} {}", answer.status(), String::from_utf8_lossy(answer.body())),
+                Err(cut) => format!("{cut:?}"),
+            });
+        }
+        (running_ca(&pki).await, said)
+    };
+    let first = run(Some(7)).await;
+    let failed = first.1.iter().filter(|said| !said.starts_with("200")).count();
+    assert!((2..=12).contains(&failed), "{failed} of 20 failed");
+    assert_eq!(run(Some(7)).await, first, "CA, keys, certificates, ids and failures repeat");
+    assert_ne!(run(Some(8)).await, first);
+    assert_ne!(run(None).await, run(None).await);
+}
+
+async fn running_ca(pki: &MockPki) -> String {
+    Control::in_process(pki.clone()).root_ca().await.unwrap()
+}
+
+#[tokio::test]
+async fn faults_of_the_start_come_back_with_a_reset_and_the_dice_with_them() {
+    let faults = vec![Fault::new("status").probability(0.5)];
+    let (running, control) = common::mock_with(Config { seed: Some(3), faults, ..Config::default() }).await;
+    let vault = Vault::new(running.url("vault"), "root");
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let mut statuses = Vec::new();
+        for _ in 0..12 {
+            statuses.push(vault.read("sys/health").await.status);
+        }
+        assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+        assert_eq!(control.faults().await.unwrap()[0].matched, 12);
+        runs.push(statuses);
+        control.clear_faults().await.unwrap();
+        control.reset().await.unwrap();
+    }
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[tokio::test]
+async fn an_unreliable_product_fails_in_every_way_that_is_worth_another_try() {
+    let bench = Bench::new().await;
+    bench.control.install(Fault::new("unreliable").on_path("/sign/")).await.unwrap().keep();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        seen.insert(match bench.sign().await {
+            Ok(answer) => {
+                let waits = answer.headers.get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+                format!("{} {waits:?}", answer.status)
+            }
+            Err(error) if format!("{error:?}").contains("ConnectionReset") => "reset".to_owned(),
+            Err(_) => "nothing".to_owned(),
+        });
+    }
+    let seen: Vec<_> = seen.iter().map(String::as_str).collect();
+    assert_eq!(seen, [r#"429 Some("1")"#, "500 None", r#"503 Some("1")"#, "nothing", "reset"]);
+    assert_eq!(bench.issued().await, 0);
+}
+
 /// What the judge says of an answer.
 fn judged(csr: &str, data: &Value) -> String {
     let csr = x509::Csr::from_pem(csr.as_bytes()).unwrap();
@@ -221,6 +473,8 @@ async fn the_control_port_says_what_is_wrong() {
     assert!(error.contains("unknown kind of fault") && error.contains("wrong-key"), "{error}");
     let error = bench.control.install(Fault::new("status").with("status", 7)).await.unwrap_err().to_string();
     assert!(error.contains("7 is no status"), "{error}");
+    let error = bench.control.install(Fault::new("status").probability(1.5)).await.unwrap_err().to_string();
+    assert!(error.contains("from 0 to 1, not 1.5"), "{error}");
     bench.sign().await.unwrap();
     bench.control.reset().await.unwrap();
     assert_eq!(bench.issued().await, 0);

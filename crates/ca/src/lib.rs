@@ -41,5 +41,5 @@ pub use key::{KeyAlgorithm, SigningKey};
 pub use name::{AttributeType, Rdn, distinguished_name};
 pub use ocsp::{CertId, CertStatus, HashAlgorithm, OcspFailure, OcspProfile, OcspRequest, OcspRequestError};
 pub use profile::{CaProfile, LeafProfile, Sans, Subject};
-pub use san::{GeneralName, append_general_name, general_names};
+pub use san::{GeneralName, append_general_name, general_names, without_last_general_name};
 pub use serial::Serial;

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use der::{Any, AnyRef, Encode as _, Tag, TagNumber, asn1::ObjectIdentifier};
+use der::{
+    Any, AnyRef, Decode as _, Encode as _, Reader as _, SliceReader, Tag, TagNumber, asn1::ObjectIdentifier,
+};
 
 use crate::CaError;
 
@@ -79,4 +81,34 @@ pub fn append_general_name(names: Option<&[u8]>, name: &GeneralName) -> Result<V
     };
     content.extend(encode(name)?.to_der()?);
     Ok(Any::new(Tag::Sequence, content)?.to_der()?)
+}
+
+/// `GeneralNames` without the last name; nothing if that was the only one. What is left stays byte for byte.
+///
+/// # Errors
+/// When `names` is not DER.
+pub fn without_last_general_name(names: &[u8]) -> Result<Option<Vec<u8>>, CaError> {
+    let mut reader = SliceReader::new(AnyRef::try_from(names)?.value())?;
+    let mut all = Vec::new();
+    while !reader.is_finished() {
+        all.push(AnyRef::decode(&mut reader)?);
+    }
+    all.pop();
+    if all.is_empty() { Ok(None) } else { Ok(Some(all.to_der()?)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_added_at_the_end_and_taken_from_there() {
+        let dns = |name: &str| GeneralName::Dns(name.to_owned());
+        let one = general_names(&[dns("a.example.com")]).unwrap();
+        let two = append_general_name(Some(&one), &dns("b.example.com")).unwrap();
+        assert_eq!(two, general_names(&[dns("a.example.com"), dns("b.example.com")]).unwrap());
+        assert_eq!(without_last_general_name(&two).unwrap(), Some(one.clone()));
+        assert_eq!(without_last_general_name(&one).unwrap(), None);
+        assert!(without_last_general_name(b"none").is_err());
+    }
 }

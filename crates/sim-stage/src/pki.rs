@@ -46,12 +46,12 @@ pub struct Call {
 impl Pki {
     /// A PKI by the clock of this server.
     pub(crate) fn new(server: Server, seed: u64) -> anyhow::Result<Self> {
-        Self::of(server, &server::Config { serial_seed: Some(seed), ..server::Config::default() })
+        Self::of(server, &server::Config { seed: Some(seed), ..server::Config::default() })
     }
 
     pub(crate) fn with_root_token(server: Server, seed: u64, token: &str) -> anyhow::Result<Self> {
-        let (root_token, serial_seed) = (token.to_owned(), Some(seed));
-        Self::of(server, &server::Config { root_token, serial_seed, ..server::Config::default() })
+        let (root_token, seed) = (token.to_owned(), Some(seed));
+        Self::of(server, &server::Config { root_token, seed, ..server::Config::default() })
     }
 
     fn of(server: Server, config: &server::Config) -> anyhow::Result<Self> {

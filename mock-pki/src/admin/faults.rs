@@ -1,60 +1,51 @@
 //! `/faults`
 
-use std::sync::Arc;
-
 use axum::{
-    Json, Router,
+    Json,
     body::Bytes,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{delete, get},
+    response::{IntoResponse as _, Response},
 };
-use serde_json::{Value, json};
 
 use crate::{
-    admin::{Shared, problem},
+    admin::{
+        Shared, problem, read_body,
+        wire::{Created, FaultKind, FaultKinds, FaultList},
+    },
     fault::{ALL, Fault},
-    store::World,
 };
 
-pub(crate) fn routes() -> Router<Arc<World>> {
-    Router::new()
-        .route("/faults", get(list).post(install).delete(clear))
-        .route("/faults/kinds", get(kinds))
-        .route("/faults/{id}", delete(remove))
+pub(crate) async fn list(State(world): Shared) -> Json<FaultList> {
+    Json(FaultList { faults: world.faults.list() })
 }
 
-async fn list(State(world): Shared) -> Json<Value> {
-    Json(json!({ "faults": world.faults.list() }))
-}
-
-async fn kinds() -> Json<Value> {
-    let kinds = ALL.iter().map(|kind| {
-        let parameters: Value = serde_json::from_str(kind.parameters).unwrap_or_default();
-        json!({ "kind": kind.name, "about": kind.about, "parameters": parameters })
+pub(crate) async fn kinds() -> Json<FaultKinds> {
+    let kinds = ALL.iter().map(|kind| FaultKind {
+        kind: kind.name.to_owned(),
+        about: kind.about.to_owned(),
+        parameters: serde_json::from_str(kind.parameters).unwrap_or_default(),
     });
-    Json(json!({ "kinds": kinds.collect::<Vec<_>>() }))
+    Json(FaultKinds { kinds: kinds.collect() })
 }
 
-/// Reads the body whatever its content type says, for people with curl.
-async fn install(State(world): Shared, body: Bytes) -> Response {
-    let fault: Fault = match serde_json::from_slice(&body) {
+pub(crate) async fn install(State(world): Shared, body: Bytes) -> Response {
+    let fault: Fault = match read_body(&body, "fault") {
         Ok(fault) => fault,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the fault cannot be read: {error}")),
+        Err(problem) => return problem,
     };
     match world.faults.install(fault) {
-        Ok(id) => (StatusCode::CREATED, Json(json!({ "id": id }))).into_response(),
+        Ok(id) => (StatusCode::CREATED, Json(Created { id })).into_response(),
         Err(error) => problem(StatusCode::BAD_REQUEST, &error),
     }
 }
 
-async fn clear(State(world): Shared) -> StatusCode {
+pub(crate) async fn clear(State(world): Shared) -> StatusCode {
     world.faults.clear();
     StatusCode::NO_CONTENT
 }
 
-async fn remove(State(world): Shared, Path(id): Path<u64>) -> Response {
+pub(crate) async fn remove(State(world): Shared, Path(id): Path<u64>) -> Response {
     if world.faults.remove(id) {
         StatusCode::NO_CONTENT.into_response()
     } else {

@@ -1,6 +1,14 @@
 //! The control port: what tests see and do, on a listener of its own.
 
+mod approvals;
+mod clock;
 mod faults;
+mod journal;
+mod ledger;
+mod openapi;
+mod routes;
+mod status;
+pub mod wire;
 
 use std::{
     convert::Infallible,
@@ -11,14 +19,12 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
-    http::{HeaderMap, Request, Response, StatusCode, header},
+    extract::{FromRequestParts, Query, State},
+    http::{HeaderMap, Request, Response, StatusCode, header, request::Parts},
     response::IntoResponse,
-    routing::{get, post},
 };
 use http_body_util::BodyExt as _;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
 
 use crate::{fault::Body, store::World};
 
@@ -28,15 +34,10 @@ type Shared = State<Arc<World>>;
 const MAX_BODY: usize = 1024 * 1024;
 
 pub(crate) fn router(world: Arc<World>) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/version", get(|| async { Json(json!({ "version": env!("CARGO_PKG_VERSION") })) }))
-        .route("/ledger", get(ledger))
-        .route("/journal", get(journal))
-        .route("/reset", post(reset))
-        .route("/ca", get(root_ca))
-        .merge(faults::routes())
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is no such path; see mock-pki's README") })
+    routes::router()
+        .fallback(|| async {
+            problem(StatusCode::NOT_FOUND, "there is no such path; GET / lists those that are")
+        })
         .layer(axum::middleware::from_fn(only_local_pages))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(world)
@@ -57,43 +58,34 @@ async fn only_local_pages(
 
 /// An error of this port: a text that says what to do.
 pub(crate) fn problem(status: StatusCode, text: &str) -> axum::response::Response {
-    (status, Json(json!({ "error": text }))).into_response()
+    (status, Json(wire::Problem { error: text.to_owned() })).into_response()
 }
 
-async fn ledger(State(world): Shared) -> Json<Value> {
-    let epoch = world.epoch();
-    Json(json!({ "issued": epoch.ledger.all(), "forgotten": epoch.ledger.forgotten() }))
-}
+/// The parameters of the query; what is wrong with them is said as everything here is.
+pub(crate) struct Asked<T>(pub(crate) T);
 
-#[derive(Debug, Default, Deserialize)]
-struct JournalFilter {
-    /// Only requests whose path contains this.
-    path: Option<String>,
-    method: Option<String>,
-    status: Option<u16>,
-}
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = axum::response::Response;
 
-async fn journal(State(world): Shared, Query(filter): Query<JournalFilter>) -> Json<Value> {
-    let epoch = world.epoch();
-    let mut entries = epoch.journal.all();
-    entries.retain(|entry| {
-        filter.path.as_ref().is_none_or(|part| entry.path.contains(part.as_str()))
-            && filter.method.as_ref().is_none_or(|method| entry.method.eq_ignore_ascii_case(method))
-            && filter.status.is_none_or(|status| entry.status == Some(status))
-    });
-    Json(json!({ "requests": entries, "seen": epoch.journal.seen() }))
-}
-
-async fn reset(State(world): Shared) -> axum::response::Response {
-    match world.reset() {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(error) => Err(problem(StatusCode::BAD_REQUEST, &error.body_text())),
+        }
     }
 }
 
-async fn root_ca(State(world): Shared) -> axum::response::Response {
-    let pem: String = world.hierarchy.root.certificates.iter().map(x509::Certificate::to_pem).collect();
-    ([(header::CONTENT_TYPE, "application/x-pem-file")], pem).into_response()
+/// Reads a body whatever its content type says, for people with curl; or says what is wrong with it.
+pub(crate) fn read_body<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, axum::response::Response> {
+    let failed = |error| problem(StatusCode::BAD_REQUEST, &format!("the {what} cannot be read: {error}"));
+    serde_json::from_slice(body).map_err(failed)
+}
+
+/// Leaves only the last so many.
+pub(crate) fn keep_latest<T>(all: &mut Vec<T>, limit: Option<usize>) {
+    if let Some(limit) = limit {
+        all.drain(..all.len().saturating_sub(limit));
+    }
 }
 
 /// The router with the bodies of this crate's connections.

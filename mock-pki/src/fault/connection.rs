@@ -118,6 +118,46 @@ impl hyper::body::Body for Drip {
     }
 }
 
+/// A body that is shorter than it says, after which the connection is closed.
+pub(crate) struct Truncated {
+    rest: Option<Bytes>,
+    left: u64,
+    is_sent: bool,
+}
+
+impl Truncated {
+    /// `bytes` of a body of `length` bytes.
+    pub(crate) fn new(bytes: Bytes, length: usize) -> Self {
+        Self { rest: Some(bytes), left: length as u64, is_sent: false }
+    }
+}
+
+impl hyper::body::Body for Truncated {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(bytes) = self.rest.take().filter(|bytes| !bytes.is_empty()) {
+            self.left = self.left.saturating_sub(bytes.len() as u64);
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if !self.is_sent {
+            // What was written is sent before the end is noticed, which sends nothing more.
+            self.is_sent = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
 /// What an answer says, when it is still at hand; faults that repeat it need its bytes.
 #[cfg(test)]
 pub(crate) async fn collect(body: Body) -> Bytes {

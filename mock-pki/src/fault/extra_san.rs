@@ -31,15 +31,9 @@ impl Misbehaviour for ExtraSan {
     }
 
     fn spoil_certificate(&self, issuance: &mut Issuance<'_>, _: Timestamp) -> Result<(), ca::CaError> {
-        let known = match &issuance.leaf.subject_alt_names {
-            Sans::Der(names) => Some(names.clone()),
-            Sans::FromCsr => issuance.requested.subject_alt_names.map(<[u8]>::to_vec),
-            Sans::None => None,
-        };
+        let known = issuance.take_subject_alt_names();
         let extra = GeneralName::Dns(self.dns.clone());
         let names = ca::append_general_name(known.as_deref(), &extra)?;
-        // What was copied from the request must not win.
-        issuance.extra.retain(|extra| extra.oid != "2.5.29.17");
         issuance.leaf.subject_alt_names = Sans::Der(names);
         Ok(())
     }

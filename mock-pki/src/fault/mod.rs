@@ -1,65 +1,101 @@
 //! Faults: misbehaviour as values, installed and removed at the control port.
 //!
 //! One file for each kind, one line for each in [`ALL`], which feeds the control port and the README's table.
-//! A fault has a matcher (path, common name) and a count; those that match apply in the order in which they
-//! were installed. Faults of HTTP count requests, faults of certificates count certificates.
+//! A fault has a matcher, a probability and a count; those that match apply in the order in which they were
+//! installed. What is left to chance follows from the seed. Faults of HTTP count requests, faults of certificates count certificates.
 
 mod certificates;
+mod chance;
 mod connection;
 mod installed;
 
+mod ca_offline;
+mod clock_skew;
+mod deleted_role;
+mod der_for_pem;
 mod empty_answer;
 mod expired_leaf;
 mod extra_san;
 mod future_leaf;
 mod gzip_bomb;
 mod latency;
+mod malformed_json;
 mod missing_chain;
+mod missing_san;
 mod oversized_body;
+mod pending;
 mod redirect;
+mod refusal;
 mod reset;
+mod revoked_token;
 mod sealed;
+mod serial_reuse;
 mod shuffled_chain;
 mod slow_drip;
 mod standby;
 mod status;
+mod tls_failure;
+mod truncated_body;
 mod unfit_intermediate;
 mod unrelated_certificate;
+mod unreliable;
 mod wrong_content_type;
+mod wrong_issuer;
 mod wrong_key;
 
 use std::{fmt, time::Duration};
 
+use bytes::Bytes;
 use http::{Response, Uri};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::face::{self, Face};
+use crate::{
+    face::{self, Face},
+    tls::Trouble,
+};
 pub(crate) use certificates::{Certificates, Issuance};
+pub(crate) use chance::Chance;
 pub(crate) use connection::{Body, Cut, Reply, full};
 pub use installed::Installed;
-pub(crate) use installed::{Faults, Plan};
+pub(crate) use installed::{Faults, Plan, Seen};
 
 /// All kinds.
 pub(crate) const ALL: &[Kind] = &[
+    ca_offline::KIND,
+    clock_skew::KIND,
+    deleted_role::KIND,
+    der_for_pem::KIND,
     empty_answer::KIND,
     expired_leaf::KIND,
     extra_san::KIND,
     future_leaf::KIND,
     gzip_bomb::KIND,
     latency::KIND,
+    malformed_json::KIND,
     missing_chain::KIND,
+    missing_san::KIND,
     oversized_body::KIND,
+    pending::KIND,
     redirect::KIND,
+    refusal::KIND,
     reset::KIND,
+    revoked_token::KIND,
     sealed::KIND,
+    serial_reuse::KIND,
     shuffled_chain::KIND,
     slow_drip::KIND,
     standby::KIND,
     status::KIND,
+    tls_failure::KIND,
+    truncated_body::KIND,
     unfit_intermediate::KIND,
     unrelated_certificate::KIND,
+    unreliable::KIND,
     wrong_content_type::KIND,
+    wrong_issuer::KIND,
     wrong_key::KIND,
 ];
 
@@ -78,6 +114,30 @@ pub(crate) struct Kind {
 pub(crate) struct Asked<'a> {
     pub(crate) face: &'static Face,
     pub(crate) uri: &'a Uri,
+    /// What the product answered.
+    pub(crate) body: &'a Bytes,
+    pub(crate) now: Timestamp,
+    /// What falls for this request.
+    pub(crate) chance: &'a Chance,
+}
+
+/// When something happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Before,
+    After,
+}
+
+/// What a fault says about a certificate before there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Somebody has to approve it.
+    Hold {
+        /// At so many polls it approves itself.
+        approved_after: Option<u64>,
+    },
+    /// It is refused, for this reason.
+    Refuse(String),
 }
 
 /// What a fault does. A kind overrides what it needs.
@@ -94,7 +154,7 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
     }
 
     /// How long to wait before anything else.
-    fn delay(&self) -> Duration {
+    fn delay(&self, _chance: &mut Chance) -> Duration {
         Duration::ZERO
     }
 
@@ -108,9 +168,34 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
         false
     }
 
+    /// What is wrong with TLS. A fault that says so applies to connections, and to nothing else.
+    fn tls(&self) -> Option<Trouble> {
+        None
+    }
+
+    /// How wrong the product's clock is.
+    fn skew(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
+    /// When the request's token is revoked.
+    fn revokes_token(&self) -> Option<Moment> {
+        None
+    }
+
+    /// Whether the role that the request names is deleted before.
+    fn deletes_role(&self) -> bool {
+        false
+    }
+
     /// Spoils the answer.
     fn spoil(&self, reply: Reply, _request: &Asked<'_>) -> Reply {
         reply
+    }
+
+    /// What is said about a certificate before it is made.
+    fn verdict(&self) -> Option<Verdict> {
+        None
     }
 
     /// Spoils a certificate before it is made, or its chain.
@@ -125,7 +210,7 @@ pub(crate) trait Misbehaviour: Send + Sync + fmt::Debug {
 
 /// A fault, as it is written at the control port:
 /// `{"kind": "status", "parameters": {"status": 503}, "path": "sign", "times": 2}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which one, see `GET /faults/kinds`.
@@ -139,9 +224,18 @@ pub struct Fault {
     /// Only requests whose path contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Only requests with this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// Only requests for this common name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_name: Option<String>,
+    /// Only requests that their client gave this id, in `X-Request-Id` or `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// How likely it applies to what matches, from 0 to 1; always when absent. Whom it meets follows from the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
     /// How many times; for ever when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
@@ -156,7 +250,10 @@ impl Fault {
             parameters: Map::new(),
             face: None,
             path: None,
+            method: None,
             common_name: None,
+            request_id: None,
+            probability: None,
             times: None,
         }
     }
@@ -179,6 +276,27 @@ impl Fault {
     #[must_use]
     pub fn on_path(mut self, part: &str) -> Self {
         self.path = Some(part.to_owned());
+        self
+    }
+
+    /// Only requests with this method.
+    #[must_use]
+    pub fn with_method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self
+    }
+
+    /// Only requests that their client gave this id.
+    #[must_use]
+    pub fn for_request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
+    /// With this probability, from 0 to 1.
+    #[must_use]
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.probability = Some(probability);
         self
     }
 
@@ -205,8 +323,19 @@ impl Fault {
             let known: Vec<&str> = face::ALL.iter().map(|face| face.name).collect();
             return Err(format!("unknown face {face:?}; there are: {}", known.join(", ")));
         }
-        (kind.build)(Value::Object(self.parameters.clone()))
-            .map_err(|error| format!("parameters of {}: {error}", self.kind))
+        if let Some(probability) = self.probability.filter(|probability| !(0.0..=1.0).contains(probability)) {
+            return Err(format!("a probability is from 0 to 1, not {probability}"));
+        }
+        let behaviour = (kind.build)(Value::Object(self.parameters.clone()))
+            .map_err(|error| format!("parameters of {}: {error}", self.kind))?;
+        let of_requests = [&self.path, &self.method, &self.common_name, &self.request_id];
+        if behaviour.tls().is_some() && of_requests.into_iter().any(Option::is_some) {
+            return Err(format!(
+                "{} applies to connections, before there is a request: only `face` can be given",
+                self.kind
+            ));
+        }
+        Ok(behaviour)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A chain that cannot carry its leaf.
 
-use ca::{Authority, CaProfile, KeyAlgorithm, LeafProfile, Requested, Sans, SigningKey, Subject};
+use ca::{Authority, CaProfile, KeyAlgorithm, LeafProfile, Requested, Sans, Subject};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -47,7 +47,7 @@ impl Misbehaviour for UnfitIntermediate {
             serial: random::serial(),
             path_len: None,
         };
-        let root = Authority::self_signed(SigningKey::generate(KeyAlgorithm::EcdsaP256)?, &profile)?;
+        let root = Authority::self_signed(random::key(KeyAlgorithm::EcdsaP256)?, &profile)?;
         let name = vec![(ca::AttributeType::CommonName, "Unfit Intermediate CA".to_owned())];
         let intermediate = LeafProfile {
             serial: random::serial(),
@@ -67,7 +67,7 @@ impl Misbehaviour for UnfitIntermediate {
             ca_issuers: Vec::new(),
             basic_constraints_on_leaf: true,
         };
-        let key = SigningKey::generate(KeyAlgorithm::EcdsaP256)?;
+        let key = random::key(KeyAlgorithm::EcdsaP256)?;
         let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
         let certificate = root.issue_for(&requested, &intermediate, Vec::new())?;
         issuance.chain = std::iter::once(&certificate).chain(root.chain()).cloned().collect();

@@ -1,6 +1,6 @@
 //! A stranger in the chain.
 
-use ca::{Authority, CaProfile, KeyAlgorithm, SigningKey};
+use ca::{Authority, CaProfile, KeyAlgorithm};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -35,7 +35,7 @@ impl Misbehaviour for UnrelatedCertificate {
             serial: random::serial(),
             path_len: None,
         };
-        let stranger = Authority::self_signed(SigningKey::generate(KeyAlgorithm::EcdsaP256)?, &profile)?;
+        let stranger = Authority::self_signed(random::key(KeyAlgorithm::EcdsaP256)?, &profile)?;
         let at = if self.first { 0 } else { issuance.chain.len() };
         issuance.chain.splice(at..at, stranger.chain().iter().cloned());
         Ok(())

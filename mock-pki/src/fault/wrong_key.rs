@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::fault::{Issuance, Kind, Misbehaviour, parameters};
+use crate::{
+    fault::{Issuance, Kind, Misbehaviour, parameters},
+    random,
+};
 
 pub(crate) const KIND: Kind = Kind {
     name: "wrong-key",
@@ -22,7 +25,7 @@ impl Misbehaviour for WrongKey {
     }
 
     fn spoil_certificate(&self, issuance: &mut Issuance<'_>, _: Timestamp) -> Result<(), ca::CaError> {
-        let other = ca::SigningKey::generate(ca::KeyAlgorithm::EcdsaP256)?;
+        let other = random::key(ca::KeyAlgorithm::EcdsaP256)?;
         issuance.other_spki = Some(other.spki_der().to_vec());
         Ok(())
     }

@@ -36,6 +36,7 @@ use serde_json::json;
 use crate::{
     ca::Cas,
     face::{Answered, Call, Face},
+    fault::Moment,
     random,
     store::Epoch,
     sync::read,
@@ -112,6 +113,11 @@ impl State {
             cluster_name: format!("vault-cluster-{}", random::accessor_suffix()),
             cluster_id: random::uuid(),
         }
+    }
+
+    /// Seals or unseals it, as somebody does who needs no key.
+    pub(crate) fn set_sealed(&self, is_sealed: bool) {
+        self.seal.set(is_sealed);
     }
 
     fn mounts(&self, auth: bool) -> &RwLock<Mounts> {
@@ -198,6 +204,9 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
     let is_public = resolved.as_ref().is_some_and(|(_, mount, rest)| is_public(&mount.backend, rest));
     if !is_public {
         let id = request.token.as_deref().filter(|id| !id.is_empty()).ok_or_else(Refusal::no_token)?;
+        if call.plan.revokes_token(Moment::Before) {
+            state.tokens.revoke(id);
+        }
         let token = state.tokens.spend(id, now).ok_or_else(Refusal::no_token)?;
         if !state.permits(&token, &request) {
             return Err(Refusal::denied());
@@ -210,6 +219,11 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
     };
     let context =
         auth::Context { state, request: &request, mount: &mount, path: &rest, now, client: &call.client };
+    if let Backend::Pki(pki) = &entry.backend
+        && call.plan.any(|fault| fault.deletes_role())
+    {
+        pki.delete_role_of(&rest);
+    }
     let outcome = match &entry.backend {
         Backend::Pki(pki) => pki.route(&epoch.ledger, &request, &mount, &rest, now, call.certificates()),
         Backend::AppRole(approle) => approle.route(context),
@@ -220,6 +234,9 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
         Backend::System => sys::route(state, &request, &rest, now),
         Backend::Other(_) => Err(Refusal::unsupported_path()),
     };
+    if let Some(id) = request.token.as_deref().filter(|_| call.plan.revokes_token(Moment::After)) {
+        state.tokens.revoke(id);
+    }
     match outcome {
         Ok(answer) if request.operation == Operation::List && answer.lists_nothing() => {
             Err(Refusal::absent())

@@ -23,6 +23,11 @@ impl Seal {
         self.is_sealed.load(Ordering::Relaxed)
     }
 
+    /// Without any key.
+    pub(crate) fn set(&self, is_sealed: bool) {
+        self.is_sealed.store(is_sealed, Ordering::Relaxed);
+    }
+
     pub(crate) fn seal(&self) {
         self.is_sealed.store(true, Ordering::Relaxed);
     }

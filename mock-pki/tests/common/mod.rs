@@ -23,7 +23,12 @@ use serde_json::{Value, json};
 
 /// A mock on free ports, and its control port's client.
 pub(crate) async fn mock() -> (Running, Control) {
-    let running = server::start(Config::default()).await.unwrap();
+    mock_with(Config::default()).await
+}
+
+/// The same, not as everybody's.
+pub(crate) async fn mock_with(config: Config) -> (Running, Control) {
+    let running = server::start(config).await.unwrap();
     let control = Control::new(&running.control_url);
     (running, control)
 }

@@ -4,6 +4,7 @@ use ca::{Extra, LeafProfile, Requested, Sans, SigningKey, Subject};
 use x509::Csr;
 
 use crate::{
+    fault::Verdict,
     issue::{self, Made},
     random,
     vault::{
@@ -85,6 +86,11 @@ impl Pki {
             ca_issuers: urls.issuing_certificates.clone(),
             basic_constraints_on_leaf: order.rules.basic_constraints_valid_for_non_ca,
         };
+        // Vault knows no approval.
+        if let Some(Verdict::Refuse(why)) = context.certificates.verdict(order.common_name.as_deref(), false)
+        {
+            return Err(Refusal::bad(why));
+        }
         let made = issue::issue(
             issue::Order {
                 authority: order.issuer.authority.as_deref(),

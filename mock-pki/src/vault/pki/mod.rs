@@ -239,6 +239,16 @@ impl Pki {
         Ok(Answer::data_with(shown, warnings.collect()))
     }
 
+    /// Deletes the role that a path to sign or issue names.
+    pub(crate) fn delete_role_of(&self, path: &str) {
+        if let ["sign" | "issue" | "sign-verbatim", role]
+        | ["issuer", _, "sign" | "issue" | "sign-verbatim", role] =
+            path.split('/').collect::<Vec<_>>().as_slice()
+        {
+            write(&self.roles).remove(*role);
+        }
+    }
+
     fn role(&self, name: &str) -> Result<Arc<Role>, Refusal> {
         let roles = read(&self.roles);
         roles.get(name).map(Arc::clone).ok_or_else(|| Refusal::bad(format!("unknown role: {name}")))

@@ -293,7 +293,7 @@ fn exported(kind: &str) -> Result<bool, Refusal> {
 fn new_key(fields: &Fields) -> Result<SigningKey, Refusal> {
     let kind = fields.text("key_type")?;
     let kind = if kind.is_empty() { "rsa" } else { &kind };
-    Ok(SigningKey::generate(algorithm(kind, fields.integer("key_bits")?)?)?)
+    Ok(random::key(algorithm(kind, fields.integer("key_bits")?)?)?)
 }
 
 fn subject(fields: &Fields) -> Result<Vec<u8>, Refusal> {

@@ -1,19 +1,22 @@
 //! `sign`, `sign-verbatim` and `issue`: from a request's fields to an [`Order`].
 
-use ca::{Extra, KeyAlgorithm, Requested, Sans, SigningKey, Subject};
+use ca::{Extra, KeyAlgorithm, Requested, Sans, Subject};
 
-use crate::vault::{
-    envelope::Answer,
-    error::Refusal,
-    fields::Fields,
-    pki::{
-        Context, Pki,
-        asked::{self, Asked},
-        csr::{check_key, read_csr},
-        fulfil::Order,
-        output::Format,
-        role::{Role, Rules, key_bits},
-        usages,
+use crate::{
+    random,
+    vault::{
+        envelope::Answer,
+        error::Refusal,
+        fields::Fields,
+        pki::{
+            Context, Pki,
+            asked::{self, Asked},
+            csr::{check_key, read_csr},
+            fulfil::Order,
+            output::Format,
+            role::{Role, Rules, key_bits},
+            usages,
+        },
     },
 };
 
@@ -165,7 +168,7 @@ impl Pki {
         let issuer = self.signer(issuer_ref(issuer, &role.rules))?;
         validate(fields)?;
         let asked = asked::under_role(&role.rules, fields, None)?;
-        let key = SigningKey::generate(algorithm(&key_type, bits)?)?;
+        let key = random::key(algorithm(&key_type, bits)?)?;
         let common_name = Some(fields.text("common_name")?.into_owned()).filter(|name| !name.is_empty());
         let order = Order {
             issuer: &issuer,
