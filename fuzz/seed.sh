@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fills fuzz/corpus from fixtures, so that fuzzing starts from what openssl writes and users configure.
+# Fills fuzz/corpus from fixtures and seeds, so that fuzzing starts from what openssl writes, users configure and clients ask.
 # usage: fuzz/seed.sh; scripts/fuzz.sh does it.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -14,4 +14,5 @@ for file in ../fixtures/x509/chain/*/*.pem ../fixtures/x509/chain/*.pem ../fixtu
   name=$(basename "$(dirname "$file")")-$(basename "$file" .pem)
   sed '/^-----/d' "$file" | base64 -d >"corpus/bundle/$name.der"
 done
+cp -r seeds/. corpus/
 cp ../fixtures/config/*.yaml ../fixtures/config/*.json corpus/config/

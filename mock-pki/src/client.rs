@@ -30,7 +30,7 @@ pub use crate::{
     ledger::Issued,
     near_miss::{Difference, Expectation, NearMiss},
     wire::{
-        ApprovalList, Count, Created, FaultKind, FaultKinds, FaultList, IssuedCertificate, Journal,
+        ApprovalList, CertificateDetails, Count, Created, FaultKind, FaultKinds, FaultList, IssuedCertificate, Journal,
         JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
     },
 };
@@ -103,6 +103,14 @@ impl Control {
     /// [`ControlError::Refused`] with 404 where there is none.
     pub async fn certificate(&self, serial: &str) -> Result<IssuedCertificate, ControlError> {
         self.read(&format!("/ledger/{serial}")).await
+    }
+
+    /// The same, and what the certificate says.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where it is not in the ledger.
+    pub async fn certificate_details(&self, serial: &str) -> Result<CertificateDetails, ControlError> {
+        self.read(&format!("/ledger/{serial}/details")).await
     }
 
     /// The last requests, oldest first.

@@ -2,12 +2,14 @@
 
 mod approvals;
 mod clock;
+mod console;
 mod faults;
 mod journal;
 mod ledger;
 mod openapi;
 mod routes;
 mod status;
+pub mod tree;
 pub mod wire;
 
 use std::{
@@ -44,16 +46,26 @@ pub(crate) fn router(world: Arc<World>) -> Router {
 }
 
 /// A web page somewhere must not be able to drive this port through the browser of whoever runs it; the
-/// requests by which it could change anything carry an Origin.
+/// requests by which it could change anything carry an Origin. This port's own page may.
 async fn only_local_pages(
     headers: HeaderMap,
     request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> axum::response::Response {
-    if headers.contains_key(header::ORIGIN) {
-        return problem(StatusCode::FORBIDDEN, "requests from web pages are not answered");
+    if headers.contains_key(header::ORIGIN) && !is_own_page(&headers) {
+        return problem(StatusCode::FORBIDDEN, "requests from other web pages than this port's are not answered");
     }
     next.run(request).await
+}
+
+/// Whether the page came from here. By an address or as localhost: a name of somebody else's may lead here, too.
+fn is_own_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (origin, authority) = (text(header::ORIGIN), text(header::HOST));
+    let Ok(authority) = authority.parse::<http::uri::Authority>() else { return false };
+    let host = authority.host();
+    let is_address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    (is_address || host == "localhost") && origin == format!("http://{authority}")
 }
 
 /// An error of this port: a text that says what to do.

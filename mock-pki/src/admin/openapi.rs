@@ -25,7 +25,7 @@ pub(crate) fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "mock-pki's control port",
-            "description": "What tests see and do. Requests with an Origin header are refused.",
+            "description": "What tests see and do. Requests of other web pages than this port's own are refused.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "paths": paths,

@@ -8,6 +8,8 @@ use std::{
 
 use axum::{
     Json, Router,
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, patch, post},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -15,9 +17,9 @@ use serde_json::{Value, json};
 
 use crate::{
     admin::{
-        approvals, clock, faults, journal, ledger, status,
+        approvals, clock, console, faults, journal, ledger, status,
         wire::{
-            ApprovalList, Count, Created, FaultKinds, FaultList, IssuedCertificate, Journal, JournalFilter,
+            ApprovalList, CertificateDetails, Count, Created, FaultKinds, FaultList, IssuedCertificate, Journal, JournalFilter,
             Ledger, LedgerFilter, NearMisses, Version,
         },
     },
@@ -94,9 +96,13 @@ impl Route {
 
 /// All of them, as the README has them.
 pub(crate) const ALL: &[Route] = &[
-    route("GET", "/", "the routes of this port, for people", Good::Text("text/plain; charset=utf-8"), || {
-        get(index)
-    }),
+    route(
+        "GET",
+        "/",
+        "the console for a browser, this table for everybody else",
+        Good::Text("text/plain; charset=utf-8"),
+        || get(index),
+    ),
     route("GET", "/healthz", "whether it lives", Good::Text("text/plain; charset=utf-8"), || {
         get(status::health)
     }),
@@ -126,6 +132,14 @@ pub(crate) const ALL: &[Route] = &[
         "one of them, with its PEM; the serial number in hexadecimal, with or without colons",
         Good::Json(shape::<IssuedCertificate>()),
         || get(ledger::one),
+    )
+    .or(&[404]),
+    route(
+        "GET",
+        "/ledger/{serial}/details",
+        "the same, and what the certificate says, as a tree",
+        Good::Json(shape::<CertificateDetails>()),
+        || get(ledger::details),
     )
     .or(&[404]),
     route(
@@ -207,10 +221,13 @@ pub(crate) fn router() -> Router<Arc<World>> {
 }
 
 // A type with a name: that of an `async fn` would follow from the table that it is in.
-fn index() -> Ready<String> {
+fn index(headers: HeaderMap) -> Ready<Response> {
+    if console::is_wanted(&headers) {
+        return ready(console::page());
+    }
     let line = |route: &Route| format!("{:6} {:27} {}\n", route.method, route.path, route.about);
     let lines: String = ALL.iter().map(line).collect();
-    ready(format!("mock-pki's control port\n\n{lines}"))
+    ready(format!("mock-pki's control port\n\n{lines}").into_response())
 }
 
 fn openapi() -> Ready<Json<Value>> {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{approval::Pending, fault::Installed, journal::Entry, ledger::Issued, near_miss::NearMiss};
+use crate::{admin::tree::Node, approval::Pending, fault::Installed, journal::Entry, ledger::Issued, near_miss::NearMiss};
 
 /// An error: what is wrong, or what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,17 @@ pub struct IssuedCertificate {
     pub issued: Issued,
     /// The certificate.
     pub pem: String,
+}
+
+/// One issued certificate, with what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CertificateDetails {
+    /// What the ledger says.
+    pub issued: Issued,
+    /// The certificate.
+    pub pem: String,
+    /// What it says.
+    pub details: Vec<Node>,
 }
 
 /// Requests.
