@@ -9,6 +9,7 @@ use crate::{
     approval::Approvals,
     ca::Hierarchy,
     clock::SharedClock,
+    ejbca,
     fault::Faults,
     journal::Journal,
     ledger::Ledger,
@@ -33,6 +34,7 @@ pub(crate) struct Epoch {
     pub(crate) journal: Journal,
     pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
+    pub(crate) ejbca: ejbca::State,
     clock: SharedClock,
 }
 
@@ -81,6 +83,7 @@ impl Epoch {
             journal: Journal::new(settings.journal_capacity),
             approvals: Approvals::default(),
             vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
+            ejbca: ejbca::State::new(&cas, &settings.root_token),
             clock: Arc::clone(&settings.clock),
         })
     }
