@@ -17,6 +17,9 @@ pub struct Args {
     /// Where the Vault face listens; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VAULT_LISTEN", default_value = "127.0.0.1:8200", value_name = "ADDRESS")]
     pub vault_listen: Place,
+    /// Where the Venafi face listens, always with TLS; port 0 for a free one, `off` for nowhere.
+    #[arg(long, env = "MOCK_PKI_VENAFI_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDRESS")]
+    pub venafi_listen: Place,
     /// Where the control port listens; port 0 for a free one.
     #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
     pub control_listen: SocketAddr,
@@ -139,7 +142,7 @@ impl Args {
             }
             _ => Tls::Generated { names: self.tls_name.clone() },
         };
-        let faces = [("vault", self.vault_listen)];
+        let faces = [("vault", self.vault_listen), ("venafi", self.venafi_listen)];
         let faces = faces.into_iter().filter_map(|(face, place)| {
             let Place::At(address) = place else { return None };
             Some((face, Listen { address, tls: self.tls }))

@@ -13,11 +13,11 @@ use rustls_pki_types::CertificateDer;
 use crate::{
     fault::{Certificates, Plan},
     store::Epoch,
-    vault,
+    vault, venafi,
 };
 
 /// All faces.
-pub(crate) const ALL: &[&Face] = &[&vault::FACE];
+pub(crate) const ALL: &[&Face] = &[&vault::FACE, &venafi::FACE];
 
 /// The API of one product.
 pub(crate) struct Face {

@@ -35,5 +35,6 @@ mod store;
 mod sync;
 mod tls;
 mod vault;
+mod venafi;
 
 pub use fault::{Fault, Installed};

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path, process::ExitCode};
 use clap::Parser as _;
 use mock_pki::{
     args::{Args, LogFormat},
-    server::{self, Running},
+    server::{self, Running, VENAFI_PASSWORD, VENAFI_USER},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -70,8 +70,25 @@ fn ready(running: &Running) -> String {
     }
     ready.insert("control_url".to_owned(), running.control_url.as_str().into());
     ready.insert("unseal_key".to_owned(), running.unseal_key.as_str().into());
+    if running.urls.contains_key("venafi") {
+        ready.insert("venafi_user".to_owned(), VENAFI_USER.into());
+        ready.insert("venafi_password".to_owned(), VENAFI_PASSWORD.into());
+    }
     ready.insert("root_token".to_owned(), running.root_token.as_str().into());
     format!("{}\n", serde_json::Value::Object(ready))
+}
+
+/// How to get a token of the Venafi face, and what to do with it.
+fn venafi(running: &Running, args: &Args) -> String {
+    let url = running.url("venafi");
+    if url.is_empty() {
+        return String::new();
+    }
+    let trust = args.tls_ca_out.as_ref().map_or("ca.pem".to_owned(), |path| path.display().to_string());
+    format!(
+        "  vcert getcred -u {url} --trust-bundle {trust} --username {VENAFI_USER} --password '{VENAFI_PASSWORD}'\n  \
+         vcert enroll -u {url} --trust-bundle {trust} -t TOKEN -z Certificates --cn app.example.com --no-prompt\n"
+    )
 }
 
 fn banner(running: &Running, args: &Args) -> String {
@@ -91,6 +108,7 @@ fn banner(running: &Running, args: &Args) -> String {
         let _ = writeln!(text, "  export VAULT_ADDR={vault_url} VAULT_TOKEN={root_token}{cacert}");
         let _ = writeln!(text, "  bao write pki_int/issue/web common_name=app.example.com key_type=ec");
     }
+    text.push_str(&venafi(running, args));
     let _ = writeln!(text, "  curl {control_url}/ledger");
     let _ = writeln!(
         text,

@@ -4,13 +4,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::{digest, rand};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ca::Serial;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Random bytes. The library fails only where the system has no randomness at all; a mock then goes on with
 /// zeros, which the first two equal identifiers make plain.
-fn bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     let _ = rand::fill(&mut bytes);
     bytes
@@ -40,6 +41,11 @@ pub(crate) fn base62() -> String {
         .iter()
         .map(|byte| char::from(BASE62.get(usize::from(byte % 62)).copied().unwrap_or(b'0')))
         .collect()
+}
+
+/// 16 bytes in Base64: a token of Trust Protection Platform.
+pub(crate) fn base64_token() -> String {
+    STANDARD.encode(bytes::<16>())
 }
 
 /// OpenBao's service token.

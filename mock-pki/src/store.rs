@@ -15,7 +15,7 @@ use crate::{
     random::Serials,
     server::Config,
     sync::{read, write},
-    vault,
+    vault, venafi,
 };
 
 /// One PKI. Everything in it lives in memory.
@@ -33,6 +33,7 @@ pub(crate) struct Epoch {
     pub(crate) journal: Journal,
     pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
+    pub(crate) venafi: venafi::State,
     clock: SharedClock,
 }
 
@@ -81,6 +82,7 @@ impl Epoch {
             journal: Journal::new(settings.journal_capacity),
             approvals: Approvals::default(),
             vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
+            venafi: venafi::State::new(&cas, (settings.clock)()),
             clock: Arc::clone(&settings.clock),
         })
     }
