@@ -7,7 +7,8 @@ use clap::{Parser, ValueEnum};
 
 use crate::server::{Config, Listen, Tls};
 
-/// A PKI for tests: Vault's and OpenBao's API over a CA of its own, and faults on demand.
+/// A PKI for tests: the APIs of Vault, OpenBao and Venafi, and of PKIs that companies build themselves, over a CA of its
+/// own, and faults on demand.
 ///
 /// Nothing here is for production: the root token is known, keys and certificates live in memory and are gone
 /// when the process ends.
@@ -20,6 +21,9 @@ pub struct Args {
     /// Where the Venafi face listens, always with TLS; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VENAFI_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDRESS")]
     pub venafi_listen: Place,
+    /// Where the custom face listens; port 0 for a free one, `off` for nowhere.
+    #[arg(long, env = "MOCK_PKI_CUSTOM_LISTEN", default_value = "127.0.0.1:8085", value_name = "ADDRESS")]
+    pub custom_listen: Place,
     /// Where the control port listens; port 0 for a free one.
     #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
     pub control_listen: SocketAddr,
@@ -78,10 +82,17 @@ Examples:
     export VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=root
     bao write pki_int/issue/web common_name=app.example.com key_type=ec
   Free ports, for a script that reads the addresses from a file:
-    mock-pki --quiet --vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file ready.json
+    mock-pki --quiet --vault-listen 127.0.0.1:0 --venafi-listen off --custom-listen off \\
+      --control-listen 127.0.0.1:0 --ready-file ready.json
   TLS with a certificate made at start:
     mock-pki --tls --tls-ca-out ca.pem
     curl --cacert ca.pem https://127.0.0.1:8200/v1/sys/health
+  Venafi's Trust Protection Platform:
+    mock-pki --tls-ca-out ca.pem
+    vcert getcred -u https://127.0.0.1:8444 --trust-bundle ca.pem --username tppadmin --password 'newPassw0rd!'
+    vcert enroll -u https://127.0.0.1:8444 --trust-bundle ca.pem -t TOKEN -z Certificates --cn app.example.com
+  A PKI of the old kind:
+    curl -d 'new=1;subject=/O=Example/CN=app.example.com;DNS2=www.example.com' http://127.0.0.1:8085/cgi/pki.cgi
   Make the next two signatures fail:
     curl -d '{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}' http://127.0.0.1:8201/faults
   See what was issued:
@@ -142,7 +153,8 @@ impl Args {
             }
             _ => Tls::Generated { names: self.tls_name.clone() },
         };
-        let faces = [("vault", self.vault_listen), ("venafi", self.venafi_listen)];
+        let faces =
+            [("vault", self.vault_listen), ("venafi", self.venafi_listen), ("custom", self.custom_listen)];
         let faces = faces.into_iter().filter_map(|(face, place)| {
             let Place::At(address) = place else { return None };
             Some((face, Listen { address, tls: self.tls }))

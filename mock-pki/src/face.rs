@@ -11,13 +11,14 @@ use http::{HeaderMap, Response, StatusCode, header, request::Parts};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
+    custom,
     fault::{Certificates, Plan},
     store::Epoch,
     vault, venafi,
 };
 
 /// All faces.
-pub(crate) const ALL: &[&Face] = &[&vault::FACE, &venafi::FACE];
+pub(crate) const ALL: &[&Face] = &[&vault::FACE, &venafi::FACE, &custom::FACE];
 
 /// The API of one product.
 pub(crate) struct Face {

@@ -22,6 +22,7 @@ pub mod client;
 pub mod clock;
 mod connection;
 mod crl;
+mod custom;
 mod face;
 mod fault;
 pub mod in_process;

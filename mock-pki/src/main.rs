@@ -109,6 +109,10 @@ fn banner(running: &Running, args: &Args) -> String {
         let _ = writeln!(text, "  bao write pki_int/issue/web common_name=app.example.com key_type=ec");
     }
     text.push_str(&venafi(running, args));
+    let custom_url = running.url("custom");
+    if !custom_url.is_empty() {
+        let _ = writeln!(text, "  curl -d 'new=1;subject=/O=Example/CN=app.example.com;DNS2=www.example.com' {custom_url}/cgi/pki.cgi");
+    }
     let _ = writeln!(text, "  curl {control_url}/ledger");
     let _ = writeln!(
         text,

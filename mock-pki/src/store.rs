@@ -9,6 +9,7 @@ use crate::{
     approval::Approvals,
     ca::Hierarchy,
     clock::SharedClock,
+    custom,
     fault::Faults,
     journal::Journal,
     ledger::Ledger,
@@ -34,6 +35,7 @@ pub(crate) struct Epoch {
     pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
     pub(crate) venafi: venafi::State,
+    pub(crate) custom: custom::State,
     clock: SharedClock,
 }
 
@@ -83,6 +85,7 @@ impl Epoch {
             approvals: Approvals::default(),
             vault: vault::State::new(&cas, &settings.root_token, (settings.clock)()),
             venafi: venafi::State::new(&cas, (settings.clock)()),
+            custom: custom::State::new(&cas, (settings.clock)()),
             clock: Arc::clone(&settings.clock),
         })
     }

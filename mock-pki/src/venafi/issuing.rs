@@ -2,11 +2,10 @@
 
 use ca::{KeyAlgorithm, LeafProfile, Requested};
 use jiff::{SignedDuration, Timestamp};
-use x509::{DistinguishedName, KeyType, Usages, usage::KeyUsage};
+use x509::{DistinguishedName, KeyType};
 
 use crate::{
     approval::Decision,
-    ca::BACKDATE,
     face::{Call, short_header},
     fault::Verdict,
     issue::{self, Made},
@@ -154,11 +153,11 @@ fn sign(context: &Context<'_>, dn: &Dn, guid: &str, order: &Order) -> Result<Ver
     };
     let leaf = LeafProfile {
         serial: epoch.ledger.next_serial(),
-        not_before: whole(now.checked_sub(BACKDATE).unwrap_or(*now)),
-        not_after: whole(wanted.min(latest)),
+        not_before: issue::start(*now),
+        not_after: issue::whole(wanted.min(latest)),
         is_ca: false,
         path_len: None,
-        usages: usages(order, key_type.as_ref()),
+        usages: issue::usages(order.csr.as_ref(), key_type.is_some_and(|key| key.can_encipher_keys())),
         subject: order.subject.clone(),
         subject_alt_names: order.subject_alt_names.clone(),
         crl_distribution_points: Vec::new(),
@@ -196,25 +195,6 @@ fn sign(context: &Context<'_>, dn: &Dn, guid: &str, order: &Order) -> Result<Ver
     };
     let thumbprint = encoding::thumbprint(&certificate);
     Ok(Version { certificate, thumbprint, chain, key: order.key.clone(), issued: *now })
-}
-
-/// What the request asks for, or what a web server needs.
-fn usages(order: &Order, key: Option<&KeyType>) -> Usages {
-    let asked = order.csr.as_ref().and_then(x509::Csr::usages);
-    asked.unwrap_or_else(|| {
-        let mut usages = Usages::unrestricted().with(KeyUsage::DigitalSignature);
-        if key.is_some_and(KeyType::can_encipher_keys) {
-            usages = usages.with(KeyUsage::KeyEncipherment);
-        }
-        ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]
-            .into_iter()
-            .filter_map(|oid| oid.parse().ok())
-            .fold(usages, Usages::with_extended)
-    })
-}
-
-fn whole(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// The kind of a key made here.

@@ -111,14 +111,7 @@ impl<'a> Wanted<'a> {
                     "The certificate format [{name}] does not carry a private key."
                 )));
             }
-            let password = fields.text("Password")?.unwrap_or_default();
-            if !is_strong(password) {
-                return Err(Refusal::bad(
-                    "The password does not meet the complexity requirements: at least 12 characters, of three of these \
-                     kinds: lower case, upper case, digits, others.",
-                ));
-            }
-            Some(password)
+            Some(fields.text("Password")?.unwrap_or_default())
         } else {
             None
         };
@@ -134,7 +127,7 @@ impl<'a> Wanted<'a> {
         if self.root_first {
             all.reverse();
         }
-        let key = self.password.map(|password| key(dn, version, password)).transpose()?.unwrap_or_default();
+        let key = self.password.map(|password| key(version, password)).transpose()?.unwrap_or_default();
         let data = match self.format {
             Format::Der => version.certificate.der().to_vec(),
             Format::Pkcs7 => encoding::pem("PKCS7", &encoding::pkcs7(&all)).into_bytes(),
@@ -152,11 +145,18 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn key(dn: &Dn, version: &Version, password: &str) -> Result<String, Refusal> {
-    let key = version
-        .key
-        .as_ref()
-        .ok_or_else(|| Refusal::bad(format!("Certificate {dn} does not have a private key.")))?;
+/// A key that is not there is told of before a password that is too weak: vcert tries the one to see the other.
+fn key(version: &Version, password: &str) -> Result<String, Refusal> {
+    let key = version.key.as_ref().ok_or_else(|| {
+        let text = "Failed to lookup private key, error: Failed to lookup private key vault id";
+        Refusal(Answer::with(StatusCode::BAD_REQUEST, text, Some(json!({ "Error": text }))))
+    })?;
+    if !is_strong(password) {
+        return Err(Refusal::bad(
+            "The password does not meet the complexity requirements: at least 12 characters, of three of these kinds: \
+             lower case, upper case, digits, others.",
+        ));
+    }
     Ok(encoding::pem("ENCRYPTED PRIVATE KEY", &encoding::encrypted_key(key, password)?))
 }
 
