@@ -63,7 +63,7 @@ pub struct Args {
     /// Print no banner, and no line for each request.
     #[arg(long, short)]
     pub quiet: bool,
-    /// Write URLs and root token to this file (JSON) once both ports answer.
+    /// Write URLs and root token to this file (JSON) once all ports answer.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// The most issued certificates that the ledger remembers. Mounts keep theirs besides, without a limit, unless

@@ -111,7 +111,10 @@ fn banner(running: &Running, args: &Args) -> String {
     text.push_str(&venafi(running, args));
     let custom_url = running.url("custom");
     if !custom_url.is_empty() {
-        let _ = writeln!(text, "  curl -d 'new=1;subject=/O=Example/CN=app.example.com;DNS2=www.example.com' {custom_url}/cgi/pki.cgi");
+        let _ = writeln!(
+            text,
+            "  curl -d 'new=1;subject=/O=Example/CN=app.example.com;DNS2=www.example.com' {custom_url}/cgi/pki.cgi"
+        );
     }
     let _ = writeln!(text, "  curl {control_url}/ledger");
     let _ = writeln!(

@@ -53,8 +53,7 @@ impl Tpp {
     }
 
     async fn log_in(&self, user: &str, scope: &str) -> Answer {
-        let body =
-            json!({ "client_id": "vcert-sdk", "username": user, "password": VENAFI_PASSWORD, "scope": scope });
+        let body = json!({ "client_id": "vcert-sdk", "username": user, "password": VENAFI_PASSWORD, "scope": scope });
         self.post("vedauth/authorize/oauth", body).await
     }
 
@@ -67,7 +66,8 @@ impl Tpp {
     }
 
     async fn request(&self, csr: &str) -> String {
-        let answer = self.post("vedsdk/certificates/request", json!({ "PolicyDN": OPEN, "PKCS10": csr })).await;
+        let answer =
+            self.post("vedsdk/certificates/request", json!({ "PolicyDN": OPEN, "PKCS10": csr })).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["CertificateDN"].as_str().unwrap().to_owned()
     }
@@ -134,7 +134,10 @@ async fn tokens_are_given_told_of_refreshed_once_and_revoked() {
     assert_eq!(tpp.log_in("requester", "certificate:manage,revoke").await.status, 403);
 
     let login = tpp.log_in(VENAFI_USER, "certificate:revoke,manage").await.json();
-    assert_eq!((&login["token_type"], &login["scope"]), (&json!("Bearer"), &json!("certificate:manage,revoke")));
+    assert_eq!(
+        (&login["token_type"], &login["scope"]),
+        (&json!("Bearer"), &json!("certificate:manage,revoke"))
+    );
     assert_eq!(login["expires_in"], 90 * 24 * 3600);
     tpp.token = login["access_token"].as_str().map(str::to_owned);
     let verified = tpp.get("vedauth/authorize/verify").await.json();
@@ -184,7 +187,10 @@ async fn a_client_certificate_of_a_user_is_a_login() {
     let with = Tpp { client, base: tpp.base.clone(), token: None };
     let body = json!({ "client_id": "c", "scope": "certificate" });
     assert_eq!(with.post("vedauth/authorize/certificate", body.clone()).await.status, 200);
-    assert_eq!(tpp.post("vedauth/authorize/certificate", body.clone()).await.json()["error"], "invalid_grant");
+    assert_eq!(
+        tpp.post("vedauth/authorize/certificate", body.clone()).await.json()["error"],
+        "invalid_grant"
+    );
     tpp.post("vedsdk/certificates/revoke", json!({ "CertificateDN": dn })).await;
     assert_eq!(with.post("vedauth/authorize/certificate", body).await.status, 400, "revoked");
 }
@@ -205,7 +211,7 @@ async fn a_scope_is_asked_of_every_call() {
 
 #[tokio::test]
 async fn a_request_becomes_a_certificate_that_openssl_verifies() {
-    let (_running, control, tpp) = ready().await;
+    let (running, control, tpp) = ready().await;
     let (csr_pem, key) = csr("app.example.com");
     let body = json!({ "PolicyDN": OPEN, "PKCS10": csr_pem, "ObjectName": "my app" });
     let answer = tpp.post("VEDSDK/Certificates/Request", body).await;
@@ -218,20 +224,24 @@ async fn a_request_becomes_a_certificate_that_openssl_verifies() {
     assert!(String::from_utf8(data(&retrieved)).unwrap().contains("-----BEGIN CERTIFICATE-----\r\n"));
     let chain = certificates(&retrieved);
     assert_eq!(chain.len(), 3);
-    assert!(chain[0].has_key(key.spki_der()) && chain[0].is_signed_by(&chain[1]) && chain[1].is_signed_by(&chain[2]));
+    assert!(
+        chain[0].has_key(key.spki_der())
+            && chain[0].is_signed_by(&chain[1])
+            && chain[1].is_signed_by(&chain[2])
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, certificate: &x509::Certificate| {
         let path = folder.path().join(name);
         std::fs::write(&path, certificate.to_pem()).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let (leaf, issuer, root) =
-        (file("leaf", &chain[0]), file("issuer", &chain[1]), file("root", &chain[2]));
+    let (leaf, issuer, root) = (file("leaf", &chain[0]), file("issuer", &chain[1]), file("root", &chain[2]));
     let purpose = ["-purpose", "sslserver", "-verify_hostname", "app.example.com"];
     let verify = ["verify", "-x509_strict", "-CAfile", &root, "-untrusted", &issuer];
     openssl(&[&verify[..], &purpose[..], &[&leaf]].concat(), b"");
 
-    let turned = certificates(&tpp.retrieve(&dn, json!({ "IncludeChain": true, "RootFirstOrder": true })).await);
+    let turned =
+        certificates(&tpp.retrieve(&dn, json!({ "IncludeChain": true, "RootFirstOrder": true })).await);
     assert_eq!(turned.iter().map(x509::Certificate::to_pem).collect::<Vec<_>>(), {
         chain.iter().rev().map(x509::Certificate::to_pem).collect::<Vec<_>>()
     });
@@ -249,8 +259,10 @@ async fn a_request_becomes_a_certificate_that_openssl_verifies() {
     assert_eq!(ledger[0].issued_by, r"venafi \VED\Policy\Certificates");
     assert_eq!(ledger[0].request_id, answer.json()["Guid"]);
     assert_eq!(ledger[0].serial, chain[0].serial_hex());
-    let vault = common::Vault::new(_running.url("vault"), "root");
-    let kept = vault.read(&format!("pki_int/cert/{}", ledger[0].serial)).await;
+    let vault = common::Vault::new(running.url("vault"), "root");
+    let pairs: Vec<&str> =
+        ledger[0].serial.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap()).collect();
+    let kept = vault.read(&format!("pki_int/cert/{}", pairs.join(":"))).await;
     assert_eq!(kept.status, 200, "one CA for all faces: {}", kept.text());
 }
 
@@ -281,7 +293,8 @@ async fn a_key_made_by_the_service_comes_under_a_password() {
     assert_eq!(leaf.not_after().duration_since(leaf.not_before()).as_hours(), 30 * 24);
 
     let dn = answer.json()["CertificateDN"].as_str().unwrap().to_owned();
-    let with_key = json!({ "Format": "Base64 (PKCS #8)", "IncludePrivateKey": true, "Password": "Passw0rd-of-12" });
+    let with_key =
+        json!({ "Format": "Base64 (PKCS #8)", "IncludePrivateKey": true, "Password": "Passw0rd-of-12" });
     let bundle = data(&tpp.retrieve(&dn, with_key).await);
     let public = openssl(&["pkey", "-passin", "pass:Passw0rd-of-12", "-pubout"], &bundle);
     assert_eq!(public, openssl(&["x509", "-noout", "-pubkey"], &bundle));
@@ -307,9 +320,15 @@ async fn a_policy_is_shown_and_kept_to() {
     assert_eq!(policy["Subject"]["OrganizationalUnit"], json!({ "Locked": true, "Values": ["Engineering"] }));
     assert_eq!(policy["KeyPair"]["KeySize"], json!({ "Locked": true, "Value": 2048 }));
     assert_eq!(policy["WhitelistedDomains"], json!(["example.com"]));
-    assert_eq!((&policy["WildcardsAllowed"], &policy["SubjAltNameIpAllowed"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&policy["WildcardsAllowed"], &policy["SubjAltNameIpAllowed"]),
+        (&json!(false), &json!(false))
+    );
     let absent = tpp.post("vedsdk/certificates/checkpolicy", json!({ "PolicyDN": r"\VED\Policy\x" })).await;
-    assert_eq!((absent.status, absent.json()["Error"].as_str()), (400, Some(r"PolicyDN: \VED\Policy\x does not exist")));
+    assert_eq!(
+        (absent.status, absent.json()["Error"].as_str()),
+        (400, Some(r"PolicyDN: \VED\Policy\x does not exist"))
+    );
 
     let key = ca::SigningKey::generate(ca::KeyAlgorithm::Rsa2048).unwrap();
     let subject = |unit: &str, name: &str| -> Vec<ca::Rdn> {
@@ -322,20 +341,27 @@ async fn a_policy_is_shown_and_kept_to() {
     let good = csr_of(&key, &subject("Engineering", "a.example.com"), &[]);
     let bad = csr_of(&key, &subject("Sales", "a.example.com"), &[]);
     let (elsewhere, _) = csr("a.example.org");
-    let ask = |pem: String| tpp.post("vedsdk/certificates/request", json!({ "PolicyDN": folder, "PKCS10": pem }));
+    let ask =
+        |pem: String| tpp.post("vedsdk/certificates/request", json!({ "PolicyDN": folder, "PKCS10": pem }));
     assert_eq!(ask(good.clone()).await.status, 200);
     let text = "Organizational Unit value violates policy and cannot be used.\r\n";
     assert_eq!(ask(bad.clone()).await.json()["Error"], text);
     let all = ask(elsewhere).await.json()["Error"].as_str().unwrap().to_owned();
-    for what in ["Organization", "Organizational Unit", "Common Name", "Subject Alternative Name", "Key Algorithm"] {
+    for what in
+        ["Organization", "Organizational Unit", "Common Name", "Subject Alternative Name", "Key Algorithm"]
+    {
         assert!(all.contains(&format!("{what} value violates policy")), "{all}");
     }
     let check = json!({ "PolicyDN": folder, "PKCS10": bad });
     let csr = tpp.post("vedsdk/certificates/checkpolicy", check).await.json()["CSR"].clone();
-    assert_eq!((&csr["Enrollable"], &csr["Details"]["OrganizationalUnit"]["Compliant"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&csr["Enrollable"], &csr["Details"]["OrganizationalUnit"]["Compliant"]),
+        (&json!(false), &json!(false))
+    );
     assert_eq!(csr["Details"]["Organization"], json!({ "Compliant": true, "Value": "Example Inc" }));
 
-    let answer = tpp.post("vedsdk/certificates/request", json!({ "PolicyDN": r"\VED\Policy", "PKCS10": good })).await;
+    let answer =
+        tpp.post("vedsdk/certificates/request", json!({ "PolicyDN": r"\VED\Policy", "PKCS10": good })).await;
     assert_eq!(answer.json()["Error"], "Need a certificate authority (CADN).\r\n");
     assert_eq!(control.ledger().await.unwrap().len(), 1, "only what was allowed");
 }
@@ -358,13 +384,15 @@ async fn folders_are_made_and_their_attributes_written_as_vcert_does_it() {
     assert_eq!(read, json!({ "Locked": true, "Result": 1, "Values": ["Utrecht"] }));
     let check = || tpp.post("vedsdk/certificates/checkpolicy", json!({ "PolicyDN": folder }));
     assert_eq!(check().await.json()["Policy"]["Subject"]["City"]["Value"], "Utrecht");
-    let found = json!({ "ObjectDN": folder, "Class": "X509 Certificate", "AttributeName": "Certificate Authority" });
+    let found =
+        json!({ "ObjectDN": folder, "Class": "X509 Certificate", "AttributeName": "Certificate Authority" });
     assert_eq!(tpp.post("vedsdk/config/findpolicy", found).await.json()["PolicyDN"], OPEN);
     tpp.post("vedsdk/config/clearpolicyattribute", attribute).await;
     assert_eq!(check().await.json()["Policy"]["Subject"]["City"], json!({ "Locked": false, "Value": "" }));
     let below = json!({ "Class": "Policy", "ObjectDN": r"\VED\Policy" });
     let objects = tpp.post("vedsdk/config/findobjectsofclass", below).await.json()["Objects"].clone();
-    let names: Vec<&str> = objects.as_array().unwrap().iter().map(|own| own["Name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        objects.as_array().unwrap().iter().map(|own| own["Name"].as_str().unwrap()).collect();
     assert_eq!(names, ["CAs", "Certificates", "Restricted"]);
 }
 
@@ -404,7 +432,10 @@ async fn a_rejected_request_is_in_error_until_it_is_reset() {
     let body = json!({ "CertificateDN": dn, "Format": "base64" });
     let (answer, reason) = tpp.call("POST", "vedsdk/certificates/retrieve", Some(body)).await;
     assert_eq!((answer.status, &answer.json()["Stage"]), (500, &json!(500)));
-    assert!(reason.contains("has encountered an error while processing, Status: Post CSR failed"), "{reason}");
+    assert!(
+        reason.contains("has encountered an error while processing, Status: Post CSR failed"),
+        "{reason}"
+    );
     let renewal = tpp.post("vedsdk/certificates/renew", json!({ "CertificateDN": dn })).await;
     assert_eq!((renewal.status, &renewal.json()["Success"]), (400, &json!(false)));
 
@@ -419,7 +450,12 @@ async fn a_rejected_request_is_in_error_until_it_is_reset() {
     assert_eq!(tpp.retrieve(&dn, json!({})).await.status, 400);
     let nowhere = json!({ "CertificateDN": r"\VED\Policy\x" });
     let nowhere = tpp.post("vedsdk/certificates/reset", nowhere).await.json()["Error"].clone();
-    assert!(nowhere.as_str().unwrap().ends_with("does not exist or you do not have sufficient rights to the object."));
+    assert!(
+        nowhere
+            .as_str()
+            .unwrap()
+            .ends_with("does not exist or you do not have sufficient rights to the object.")
+    );
     tpp.request(&csr_pem).await;
     assert!(certificates(&tpp.retrieve(&dn, json!({})).await)[0].has_key(key.spki_der()));
     fault.uninstall().await.unwrap();
@@ -447,6 +483,12 @@ async fn a_refusal_is_told_as_the_policy_tells_it() {
     assert_eq!(reason, "Bad Request, check Error in response for details.");
     fault.uninstall().await.unwrap();
     assert!(control.ledger().await.unwrap().is_empty());
+    let object = json!({ "ObjectDN": format!("{OPEN}\\a.example.com") });
+    assert_eq!(
+        tpp.post("vedsdk/config/isvalid", object).await.json()["Result"],
+        400,
+        "nothing is left of it"
+    );
 }
 
 #[tokio::test]
@@ -455,7 +497,10 @@ async fn renewals_search_details_and_revocation_go_together() {
     let (csr_pem, key) = csr("app.example.com");
     let dn = tpp.request(&csr_pem).await;
     let first = certificates(&tpp.retrieve(&dn, json!({})).await).remove(0);
-    assert_eq!(tpp.post("vedsdk/certificates/renew", json!({ "CertificateDN": dn })).await.json(), json!({ "Success": true }));
+    assert_eq!(
+        tpp.post("vedsdk/certificates/renew", json!({ "CertificateDN": dn })).await.json(),
+        json!({ "Success": true })
+    );
     let second = certificates(&tpp.retrieve(&dn, json!({})).await).remove(0);
     assert!(second.has_key(key.spki_der()) && second.serial() != first.serial());
     let (other, other_key) = csr("app.example.com");
@@ -501,7 +546,8 @@ async fn renewals_search_details_and_revocation_go_together() {
     assert!(!listed.contains(&second.serial_hex()));
     let revoked = control.ledger().await.unwrap().iter().filter(|entry| entry.revoked_at.is_some()).count();
     assert_eq!(revoked, 1);
-    let disabled = tpp.post("vedsdk/certificates/request", json!({ "PolicyDN": OPEN, "PKCS10": csr_pem })).await;
+    let disabled =
+        tpp.post("vedsdk/certificates/request", json!({ "PolicyDN": OPEN, "PKCS10": csr_pem })).await;
     assert_eq!(disabled.status, 400, "disabled by the revocation");
     let reenabled = json!({ "PolicyDN": OPEN, "PKCS10": csr_pem, "Reenable": true });
     assert_eq!(tpp.post("vedsdk/certificates/request", reenabled).await.status, 200);
@@ -535,12 +581,26 @@ async fn custom_fields_are_set_by_a_request_and_by_metadata() {
 async fn bad_input_is_told_and_breaks_nothing() {
     let (_running, _, tpp) = ready().await;
     let paths = [
-        "certificates/request", "certificates/renew", "certificates/retrieve", "certificates/revoke",
-        "certificates/reset", "certificates/checkpolicy", "config/create", "config/writepolicy", "config/dntoguid",
-        "config/guidtodn", "config/findobjectsofclass", "metadata/get", "metadata/set", "identity/validate",
+        "certificates/request",
+        "certificates/renew",
+        "certificates/retrieve",
+        "certificates/revoke",
+        "certificates/reset",
+        "certificates/checkpolicy",
+        "config/create",
+        "config/writepolicy",
+        "config/dntoguid",
+        "config/guidtodn",
+        "config/findobjectsofclass",
+        "metadata/get",
+        "metadata/set",
+        "identity/validate",
     ];
     let bodies = [
-        json!({}), json!([]), json!("x"), json!({ "PolicyDN": 1, "CertificateDN": [], "DN": {} }),
+        json!({}),
+        json!([]),
+        json!("x"),
+        json!({ "PolicyDN": 1, "CertificateDN": [], "DN": {} }),
         json!({ "PolicyDN": OPEN, "PKCS10": "AAAA", "CertificateDN": "\\", "Format": "" }),
         json!({ "PolicyDN": OPEN, "Subject": "a\\b", "ObjectDN": "\\VED\\x", "Class": "Policy", "AttributeName": "x" }),
         json!({ "PolicyDN": OPEN, "Subject": "x", "KeyAlgorithm": "RSA", "KeyBitSize": 1 }),

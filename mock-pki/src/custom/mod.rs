@@ -47,12 +47,11 @@ pub(crate) const FACE: Face = Face {
     max_body: MAX_BODY,
     answer: |epoch, call| Answered { response: answer(epoch, call), request_id: None },
     too_large: || {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "READ_ERROR", "The request body is too large");
+        let problem =
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "READ_ERROR", "The request body is too large");
         Answered { response: problem.json(), request_id: None }
     },
-    error: |status, text| {
-        (JSON, json!({ "error": text, "code": status.as_str() }).to_string())
-    },
+    error: |status, text| (JSON, json!({ "error": text, "code": status.as_str() }).to_string()),
     computes: |head| is_signing(head.uri.path()) || head.uri.path() == CGI,
     common_name: |head, body| {
         let asked = Parameters::read(head.uri.query(), body).ok()?;
@@ -160,7 +159,8 @@ fn answer(epoch: &Epoch, call: &Call) -> Response<Bytes> {
         "/ca" if is_get => response(StatusCode::OK, PEM, epoch.custom.root()),
         "/health" | "/healthz" | "/readyz" if is_get => health(epoch),
         "/ca" | "/health" | "/healthz" | "/readyz" => {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Only GET method is supported").json()
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Only GET method is supported")
+                .json()
         }
         _ => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "404 page not found").text(),
     }

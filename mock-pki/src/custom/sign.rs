@@ -47,9 +47,11 @@ impl Wanted {
         let csr = asked.get("csr").map(read_csr).transpose()?;
         let days = match asked.get("validity_days") {
             None => DAYS,
-            Some(text) => text.trim().parse().ok().filter(|days| (1..=36_500).contains(days)).ok_or_else(|| {
-                Problem::bad("INVALID_VALIDITY", "validity_days is not a number of days")
-            })?,
+            Some(text) => {
+                text.trim().parse().ok().filter(|days| (1..=36_500).contains(days)).ok_or_else(|| {
+                    Problem::bad("INVALID_VALIDITY", "validity_days is not a number of days")
+                })?
+            }
         };
         let named = asked.get("subject").map(subject::parse).transpose()?;
         let common_name = match &named {
@@ -122,9 +124,8 @@ pub(super) fn sign(epoch: &Epoch, call: &Call, wanted: Wanted) -> Result<Signed,
     let subject_alt_names = if names.is_empty() {
         if csr.is_some() { Sans::FromCsr } else { Sans::None }
     } else {
-        let names = names.into_iter().map(|name| {
-            name.parse().map_or(GeneralName::Dns(name), GeneralName::Ip)
-        });
+        let names =
+            names.into_iter().map(|name| name.parse().map_or(GeneralName::Dns(name), GeneralName::Ip));
         let encoded = ca::general_names(&names.collect::<Vec<_>>());
         Sans::Der(encoded.map_err(|error| Problem::bad("INVALID_NAME", error.to_string()))?)
     };

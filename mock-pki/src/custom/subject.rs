@@ -14,7 +14,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<(AttributeType, String)>, Problem>
     let (separator, rest) = text.strip_prefix('/').map_or((',', text), |rest| ('/', rest));
     let mut parts = Vec::new();
     for part in split(rest, separator) {
-        let wrong = |what: &str| Problem::bad("INVALID_SUBJECT", format!("subject {what}: {}", shortened(&part)));
+        let wrong =
+            |what: &str| Problem::bad("INVALID_SUBJECT", format!("subject {what}: {}", shortened(&part)));
         let (name, value) = part.split_once('=').ok_or_else(|| wrong("has a part without a value"))?;
         let kind = attribute(name.trim()).ok_or_else(|| wrong("has an unknown attribute"))?;
         parts.push((kind, value.trim().to_owned()));

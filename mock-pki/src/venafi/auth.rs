@@ -99,7 +99,10 @@ pub(crate) fn certificate(
     });
     let user = own.and_then(|own| User::named(own.subject().common_name()?));
     let user = user.ok_or_else(|| {
-        Refusal::grant("invalid_grant", "The client certificate is missing, not trusted, or belongs to no user")
+        Refusal::grant(
+            "invalid_grant",
+            "The client certificate is missing, not trusted, or belongs to no user",
+        )
     })?;
     grant(state, user, client_id, scope, now)
 }

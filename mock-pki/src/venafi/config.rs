@@ -70,8 +70,7 @@ pub(crate) fn is_valid(state: &State, fields: &Fields) -> Result<Answer, Refusal
     let by_dn = dn.and_then(Dn::parse).and_then(|dn| tree.find(&dn));
     let found = by_dn.or_else(|| tree.with_guid(guid?));
     let missing = || no_object(dn.or(guid).unwrap_or_default());
-    Ok(found
-        .map_or_else(missing, |node| Answer::ok(json!({ "Object": node.describe(), "Result": SUCCESS }))))
+    Ok(found.map_or_else(missing, |node| Answer::ok(json!({ "Object": node.describe(), "Result": SUCCESS }))))
 }
 
 /// `Create`: a policy folder.
@@ -98,7 +97,9 @@ pub(crate) fn find_objects_of_class(state: &State, fields: &Fields) -> Result<An
     let (class, recursive) = (fields.needed("Class")?, fields.flag("Recursive")?);
     let text = fields.text("ObjectDN")?.unwrap_or("\\VED\\Policy");
     let tree = lock(&state.tree);
-    let Some(above) = Dn::parse(text).filter(|dn| tree.find(dn).is_some()) else { return Ok(no_object(text)) };
+    let Some(above) = Dn::parse(text).filter(|dn| tree.find(dn).is_some()) else {
+        return Ok(no_object(text));
+    };
     let key = Some(above.key());
     let found = tree.all().filter(|node| {
         let is_below = match node.dn.parent() {
@@ -156,7 +157,9 @@ pub(crate) fn find_policy(state: &State, fields: &Fields) -> Result<Answer, Refu
         let own = Some(dn.clone()).filter(|dn| tree.find(dn).is_some_and(|node| node.folder().is_some()));
         own.or_else(|| dn.parent())
     });
-    let Some(policy) = folder.and_then(|folder| Policy::of(&tree, &folder)) else { return Ok(no_object(text)) };
+    let Some(policy) = folder.and_then(|folder| Policy::of(&tree, &folder)) else {
+        return Ok(no_object(text));
+    };
     Ok(Answer::ok(match policy.attribute(name) {
         Some((attribute, dn)) => json!({
             "Locked": attribute.locked,

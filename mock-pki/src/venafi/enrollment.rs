@@ -19,8 +19,7 @@ use x509::{Certificate, Csr};
 pub(crate) const POST_CSR: u16 = 500;
 
 /// What the product says of a request that came while another was under way or in error.
-pub(crate) const IN_ERROR: &str =
-    "This certificate cannot be processed while it is in an error state. Fix any errors, and then click Retry.";
+pub(crate) const IN_ERROR: &str = "This certificate cannot be processed while it is in an error state. Fix any errors, and then click Retry.";
 pub(crate) const IN_PROCESS: &str = "WebSDK CertRequest Module Requested Certificate";
 
 /// What a certificate is to say. Without `Debug`: a key is in it.
@@ -56,9 +55,15 @@ pub(crate) enum Stage {
     /// Being signed right now.
     InProcess,
     /// Until somebody decides about this request for approval.
-    Waiting { approval: u64, order: Order },
+    Waiting {
+        approval: u64,
+        order: Order,
+    },
     /// In error until it is reset.
-    Failed { status: String, order: Option<Order> },
+    Failed {
+        status: String,
+        order: Option<Order>,
+    },
 }
 
 /// All of it.

@@ -119,7 +119,10 @@ mod tests {
         let fields = Fields::read(br#"{"a": "true", "b": "0", "c": true, "n": "30", "l": "x", "z": null}"#)
             .unwrap_or_default();
         assert_eq!((fields.flag("a"), fields.flag("b"), fields.flag("c")), (Ok(true), Ok(false), Ok(true)));
-        assert_eq!((fields.number("n"), fields.number("z"), fields.flag("z")), (Ok(Some(30)), Ok(None), Ok(false)));
+        assert_eq!(
+            (fields.number("n"), fields.number("z"), fields.flag("z")),
+            (Ok(Some(30)), Ok(None), Ok(false))
+        );
         assert_eq!(fields.list("l"), Ok(vec!["x".to_owned()]));
         assert!(fields.flag("n").is_err() && fields.text("c").is_err() && fields.number("l").is_err());
     }

@@ -57,12 +57,7 @@ impl<'a> Context<'a> {
 }
 
 /// Goes on with an order whose object is [`Stage::InProcess`]: asks whether it may be made, and makes it.
-pub(crate) fn proceed(
-    context: &Context<'_>,
-    dn: &Dn,
-    guid: &str,
-    order: Order,
-) -> Result<Progress, Refusal> {
+pub(crate) fn proceed(context: &Context<'_>, dn: &Dn, guid: &str, order: Order) -> Result<Progress, Refusal> {
     let common_name = order.common_name.as_deref();
     match context.call.certificates().verdict(common_name, true) {
         None => make(context, dn, guid, order).map(|()| Progress::Issued),
@@ -92,12 +87,15 @@ pub(crate) fn come_back(context: &Context<'_>, dn: &Dn) -> Result<(), Refusal> {
             Some(Decision::Approved) => Stage::InProcess,
             // A request that is not remembered is nobody's to approve any more.
             Some(Decision::Rejected) | None => {
-                let status = "Post CSR failed with error: The request was rejected by an approver.".to_owned();
+                let status =
+                    "Post CSR failed with error: The request was rejected by an approver.".to_owned();
                 Stage::Failed { status, order: None }
             }
         };
         let is_rejected = !matches!(next, Stage::InProcess);
-        let Stage::Waiting { order, .. } = std::mem::replace(&mut enrollment.stage, next) else { return Ok(()) };
+        let Stage::Waiting { order, .. } = std::mem::replace(&mut enrollment.stage, next) else {
+            return Ok(());
+        };
         if is_rejected {
             if let Stage::Failed { order: kept, .. } = &mut enrollment.stage {
                 *kept = Some(order);
@@ -145,8 +143,7 @@ fn sign(context: &Context<'_>, dn: &Dn, guid: &str, order: &Order) -> Result<Ver
     let (requested, key_type) = match (&order.csr, &order.key) {
         (Some(csr), _) => (Requested::from(csr), Some(csr.key_type())),
         (None, Some(key)) => {
-            let requested =
-                Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
+            let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
             (requested, key_type(key.algorithm()))
         }
         (None, None) => return Err(ca::CaError::UnusableKey),

@@ -33,12 +33,7 @@ struct Item {
 }
 
 const ITEMS: [Item; 2] = [
-    Item {
-        label: "Cost Center",
-        guid: "a80714f0-565c-4bc2-9026-000000000001",
-        kind: TEXT,
-        allowed: &[],
-    },
+    Item { label: "Cost Center", guid: "a80714f0-565c-4bc2-9026-000000000001", kind: TEXT, allowed: &[] },
     Item {
         label: "Environment",
         guid: "a80714f0-565c-4bc2-9026-000000000002",

@@ -62,7 +62,9 @@ pub(crate) const FACE: Face = Face {
     error: |_, text| ("application/json; charset=utf-8", json!({ "Error": text }).to_string()),
     computes: |head| {
         let path = head.uri.path().to_ascii_lowercase();
-        ["/request", "/renew", "/retrieve", "/reset"].iter().any(|end| path.trim_end_matches('/').ends_with(end))
+        ["/request", "/renew", "/retrieve", "/reset"]
+            .iter()
+            .any(|end| path.trim_end_matches('/').ends_with(end))
     },
     common_name: |_, body| request::common_name(body),
 };
@@ -172,11 +174,15 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
             ["authorize", "isauthserver"] if is_get => {
                 return Ok(Answer::with(StatusCode::ACCEPTED, "Venafi Authentication Server", None));
             }
-            ["authorize", "oauth"] if is_post => return auth::password(state, &Fields::read(&call.body)?, now),
+            ["authorize", "oauth"] if is_post => {
+                return auth::password(state, &Fields::read(&call.body)?, now);
+            }
             ["authorize", "certificate"] if is_post => {
                 return auth::certificate(state, call, &Fields::read(&call.body)?, now);
             }
-            ["authorize", "token"] if is_post => return auth::refresh(state, &Fields::read(&call.body)?, now),
+            ["authorize", "token"] if is_post => {
+                return auth::refresh(state, &Fields::read(&call.body)?, now);
+            }
             ["authorize", "verify"] if is_get => return auth::verify(&caller()?, now),
             ["revoke", "token"] if is_get => return auth::revoke(state, &caller()?),
             ["authorize", "oauth" | "certificate" | "token" | "verify" | "isauthserver"]
@@ -201,9 +207,7 @@ fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {
     let fields = if is_get { Fields::default() } else { Fields::read(&call.body)? };
     let context = Context::new(epoch, call, &caller, &fields, now)?;
     match rest {
-        ["certificates"] => {
-            search::search(state, uri.query().unwrap_or_default(), method == Method::HEAD)
-        }
+        ["certificates"] => search::search(state, uri.query().unwrap_or_default(), method == Method::HEAD),
         ["certificates", "checkpolicy"] => check::check_policy(state, &fields),
         ["certificates", "request"] => request::request(&context, &fields),
         ["certificates", "renew"] => request::renew(&context, &fields),

@@ -144,8 +144,10 @@ impl Policy {
         suffixes.is_empty()
             || suffixes.iter().any(|suffix| {
                 let suffix = suffix.to_ascii_lowercase();
-                let (domain, alone) = suffix.strip_prefix('.').map_or((suffix.as_str(), true), |rest| (rest, false));
-                let below = name.strip_suffix(domain).is_some_and(|before| before.len() > 1 && before.ends_with('.'));
+                let (domain, alone) =
+                    suffix.strip_prefix('.').map_or((suffix.as_str(), true), |rest| (rest, false));
+                let below =
+                    name.strip_suffix(domain).is_some_and(|before| before.len() > 1 && before.ends_with('.'));
                 below || (alone && name == domain)
             })
     }
@@ -174,9 +176,7 @@ impl Policy {
 
     /// As `Certificates/CheckPolicy` shows it.
     pub(crate) fn describe(&self) -> Value {
-        let one = |name: &str, default: &str| {
-            json!({ "Locked": self.locked(name), "Value": self.value(name).unwrap_or(default) })
-        };
+        let one = |name: &str, default: &str| json!({ "Locked": self.locked(name), "Value": self.value(name).unwrap_or(default) });
         let manual = self.value("Manual Csr") == Some("1");
         json!({
             "CertificateAuthority": one(CERTIFICATE_AUTHORITY, ""),
@@ -276,7 +276,10 @@ mod tests {
         ]);
         let violation = |key| rules.key_violation(&key);
         assert_eq!(violation(KeyType::Rsa { bits: 2048 }), Some("Key Bit Strength"));
-        assert_eq!((violation(KeyType::Rsa { bits: 4096 }), violation(KeyType::EcP384)), (None, Some("Key Algorithm")));
+        assert_eq!(
+            (violation(KeyType::Rsa { bits: 4096 }), violation(KeyType::EcP384)),
+            (None, Some("Key Algorithm"))
+        );
         let curves = policy(&[("Elliptic Curve", &["P384"], true)]);
         assert_eq!(curves.key_violation(&KeyType::EcP256), Some("Elliptic Curve"));
         assert_eq!(curves.key_violation(&KeyType::EcP384), None);

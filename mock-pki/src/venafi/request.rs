@@ -38,14 +38,13 @@ pub(crate) fn request(context: &Context<'_>, fields: &Fields) -> Result<Answer, 
     if let Some(why) = context.refused(&order, &dn)? {
         return Err(Refusal::bad(format!("{why}\r\n")));
     }
-    let guid = {
+    let (guid, is_new) = {
         let mut tree = lock(&context.state.tree);
+        let is_new = tree.find(&dn).is_none();
         let (now, creator) = (context.now, context.caller.user.universal());
         let node = match tree.find(&dn) {
             Some(_) => tree.find_mut(&dn),
-            None => {
-                Some(tree.add(dn.clone(), Kind::Certificate(Box::new(Enrollment::new(creator))), now))
-            }
+            None => Some(tree.add(dn.clone(), Kind::Certificate(Box::new(Enrollment::new(creator))), now)),
         };
         let Some(Node { kind: Kind::Certificate(enrollment), guid, .. }) = node else {
             return Err(Refusal::bad(format!("The object {dn} exists and is not a certificate.\r\n")));
@@ -58,9 +57,13 @@ pub(crate) fn request(context: &Context<'_>, fields: &Fields) -> Result<Answer, 
         if let Some(origin) = fields.text("Origin")? {
             enrollment.attributes.insert("Origin".to_owned(), vec![origin.to_owned()]);
         }
-        guid.clone()
+        (guid.clone(), is_new)
     };
-    let progress = start(context, &dn, &guid, order)?;
+    let progress = start(context, &dn, &guid, order);
+    if progress.is_err() && is_new {
+        forget(context, &dn);
+    }
+    let progress = progress?;
     let mut body = json!({ "CertificateDN": dn.to_string(), "Guid": format!("{{{guid}}}") });
     if fields.number("WorkToDoTimeout")?.unwrap_or_default() == 0 {
         return Ok(Answer::ok(body));
@@ -121,7 +124,9 @@ fn again(last: Option<Order>, policy: &Policy) -> Result<Order, String> {
     let last = last.ok_or("The certificate has never been issued and cannot be renewed.")?;
     if last.csr.is_some() {
         if !policy.allows_key_reuse() {
-            return Err("The policy does not allow the private key to be reused; a PKCS10 is needed.".to_owned());
+            return Err(
+                "The policy does not allow the private key to be reused; a PKCS10 is needed.".to_owned()
+            );
         }
         return Ok(Order { not_after: None, ..last });
     }
@@ -149,6 +154,15 @@ fn start(context: &Context<'_>, dn: &Dn, guid: &str, order: Order) -> Result<Pro
     issuing::proceed(context, dn, guid, order)
 }
 
+/// What was refused leaves no object behind; what failed does.
+fn forget(context: &Context<'_>, dn: &Dn) {
+    let mut tree = lock(&context.state.tree);
+    if tree.enrollment_mut(dn).is_some_and(|own| matches!(own.stage, Stage::Idle) && own.versions.is_empty())
+    {
+        tree.remove(dn);
+    }
+}
+
 fn put(body: &mut Value, name: &str, value: Value) {
     if let Value::Object(map) = body {
         map.insert(name.to_owned(), value);
@@ -174,9 +188,12 @@ impl Context<'_> {
             Some(authority) => Some(authority),
             None => policy.value(CERTIFICATE_AUTHORITY),
         };
-        let Some(authority) = authority else { return Ok(Some("Need a certificate authority (CADN).".to_owned())) };
-        let is_ca = Dn::parse(authority)
-            .is_some_and(|dn| lock(&self.state.tree).find(&dn).is_some_and(|node| matches!(node.kind, Kind::Ca)));
+        let Some(authority) = authority else {
+            return Ok(Some("Need a certificate authority (CADN).".to_owned()));
+        };
+        let is_ca = Dn::parse(authority).is_some_and(|dn| {
+            lock(&self.state.tree).find(&dn).is_some_and(|node| matches!(node.kind, Kind::Ca))
+        });
         if !is_ca {
             return Ok(Some(format!("CADN: {authority} does not exist.")));
         }
@@ -297,8 +314,12 @@ fn key_algorithm(fields: &Fields, policy: &Policy) -> Result<KeyAlgorithm, Refus
         ("ECC", _, "P256") => KeyAlgorithm::EcdsaP256,
         ("ECC", _, "P384") => KeyAlgorithm::EcdsaP384,
         ("ECC", _, "P521") => KeyAlgorithm::EcdsaP521,
-        ("RSA", bits, _) => return Err(Refusal::bad(format!("RSA keys of {bits} bits are not made here.\r\n"))),
-        (kind, _, curve) => return Err(Refusal::bad(format!("Keys of type {kind} {curve} are not made here.\r\n"))),
+        ("RSA", bits, _) => {
+            return Err(Refusal::bad(format!("RSA keys of {bits} bits are not made here.\r\n")));
+        }
+        (kind, _, curve) => {
+            return Err(Refusal::bad(format!("Keys of type {kind} {curve} are not made here.\r\n")));
+        }
     })
 }
 
@@ -350,7 +371,8 @@ fn end(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         if name.ends_with("Specific End Date") {
             end = Some(date(value).ok_or_else(wrong)?);
         } else if name.ends_with("Validity Period") {
-            let days: i64 = value.trim().parse().ok().filter(|days| (1..=36_500).contains(days)).ok_or_else(wrong)?;
+            let days: i64 =
+                value.trim().parse().ok().filter(|days| (1..=36_500).contains(days)).ok_or_else(wrong)?;
             end = now.checked_add(SignedDuration::from_hours(24 * days)).ok();
         }
     }
@@ -364,7 +386,9 @@ fn end(fields: &Fields, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
 pub(crate) fn date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let zoned = text.parse::<Timestamp>().ok();
-    zoned.or_else(|| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp()))
+    zoned.or_else(|| {
+        text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })
 }
 
 /// The common name a body asks for, for faults: the CSR's, or the subject's.

@@ -59,9 +59,9 @@ pub(crate) fn retrieve(context: &Context<'_>, fields: &Fields) -> Result<Answer,
     if let Some((status, in_error)) = enrollment.processing() {
         return Ok(under_way(&dn, status, in_error));
     }
-    let version = enrollment.current().ok_or_else(|| {
-        Refusal::bad(format!("Certificate {dn} does not have a certificate to retrieve."))
-    })?;
+    let version = enrollment
+        .current()
+        .ok_or_else(|| Refusal::bad(format!("Certificate {dn} does not have a certificate to retrieve.")))?;
     let body = Wanted::read(fields)?.send(&dn, version)?;
     Ok(Answer::ok(body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }

@@ -55,9 +55,11 @@ pub(crate) fn revoke(context: &Context<'_>, fields: &Fields) -> Result<Answer, R
 }
 
 fn current(context: &Context<'_>, text: &str, disable: bool) -> Result<Vec<u8>, Refusal> {
-    let missing = || refused(format!(
-        "CertificateDN error. CertificateDN: \"{text}\" does not exist or you do not have sufficient rights to the object."
-    ));
+    let missing = || {
+        refused(format!(
+            "CertificateDN error. CertificateDN: \"{text}\" does not exist or you do not have sufficient rights to the object."
+        ))
+    };
     let dn = Dn::parse(text).ok_or_else(missing)?;
     let mut tree = lock(&context.state.tree);
     let enrollment = tree.enrollment_mut(&dn).ok_or_else(missing)?;
@@ -100,7 +102,9 @@ pub(crate) fn reset(context: &Context<'_>, fields: &Fields) -> Result<Answer, Re
         let order = match std::mem::replace(&mut enrollment.stage, next) {
             Stage::Idle => {
                 enrollment.stage = Stage::Idle;
-                return Err(Refusal::bad("Reset is not completed. No reset is required for the certificate."));
+                return Err(Refusal::bad(
+                    "Reset is not completed. No reset is required for the certificate.",
+                ));
             }
             Stage::InProcess => None,
             Stage::Waiting { order, .. } => Some(order),

@@ -84,8 +84,16 @@ mod tests {
     fn a_scope_allows_what_it_says_and_no_more() {
         let scope = Scope::parse("Configuration; certificate:revoke,manage").unwrap();
         assert_eq!(scope.to_string(), "certificate:manage,revoke;configuration");
-        assert!(scope.allows("certificate") && scope.allows("certificate:revoke") && scope.allows("configuration"));
-        assert!(!scope.allows("certificate:delete") && !scope.allows("configuration:manage") && !scope.allows("ssh"));
+        assert!(
+            scope.allows("certificate")
+                && scope.allows("certificate:revoke")
+                && scope.allows("configuration")
+        );
+        assert!(
+            !scope.allows("certificate:delete")
+                && !scope.allows("configuration:manage")
+                && !scope.allows("ssh")
+        );
         assert!(scope.is_within(&Scope::all()) && !Scope::all().is_within(&scope));
         assert_eq!([Scope::parse(""), Scope::parse("mail"), Scope::parse("ssh:fly")], [None, None, None]);
     }

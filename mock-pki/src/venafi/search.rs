@@ -43,7 +43,9 @@ impl Filter {
         let hex = || values().iter().map(|value| value.replace([':', ' '], "")).collect::<Vec<_>>();
         let at = || {
             date(value).ok_or_else(|| {
-                Refusal::bad(format!("Invalid DateTime format. The value [{value}] for the parameter [{name}] is not a date."))
+                Refusal::bad(format!(
+                    "Invalid DateTime format. The value [{value}] for the parameter [{name}] is not a date."
+                ))
             })
         };
         let dns = || value.split(',').filter_map(Dn::parse).collect::<Vec<_>>();
@@ -101,7 +103,9 @@ pub(crate) fn search(state: &State, query: &str, only_count: bool) -> Result<Ans
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let number = || {
             value.parse::<usize>().map_err(|_| {
-                Refusal::bad(format!("Invalid value. The value [{value}] for the parameter [{name}] is not a number."))
+                Refusal::bad(format!(
+                    "Invalid value. The value [{value}] for the parameter [{name}] is not a number."
+                ))
             })
         };
         match name.to_ascii_lowercase().as_str() {
@@ -123,7 +127,8 @@ pub(crate) fn search(state: &State, query: &str, only_count: bool) -> Result<Ans
     if only_count {
         return Ok(Answer { count: Some(total), ..Answer::nothing() });
     }
-    let page: Vec<Value> = found.iter().skip(offset).take(limit).map(|(node, version)| listed(node, version)).collect();
+    let page: Vec<Value> =
+        found.iter().skip(offset).take(limit).map(|(node, version)| listed(node, version)).collect();
     let range = format!("Certificates {} - {}", (offset + 1).min(total), (offset + page.len()).min(total));
     let body = json!({ "Certificates": page, "DataRange": range, "TotalCount": total });
     Ok(Answer { count: Some(total), ..Answer::ok(body) })
@@ -176,7 +181,9 @@ pub(crate) fn details(state: &State, guid: &str) -> Result<Answer, Refusal> {
 }
 
 fn unknown(guid: &str) -> Refusal {
-    Refusal::bad(format!("Certificate with the GUID {guid} does not exist or you do not have sufficient rights."))
+    Refusal::bad(format!(
+        "Certificate with the GUID {guid} does not exist or you do not have sufficient rights."
+    ))
 }
 
 fn describe(tree: &Tree, node: &Node, enrollment: &Enrollment) -> Value {

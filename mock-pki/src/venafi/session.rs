@@ -198,7 +198,9 @@ mod tests {
         assert!(sessions.refresh(&first.refresh, "vcert-cli", now).is_none(), "spent");
         assert!(sessions.access(&second.access, now).is_some());
         sessions.revoke(&second.grant);
-        assert!(sessions.access(&first.access, now).is_none() && sessions.access(&second.access, now).is_none());
+        assert!(
+            sessions.access(&first.access, now).is_none() && sessions.access(&second.access, now).is_none()
+        );
         assert!(sessions.refresh(&second.refresh, "vcert-cli", now).is_none());
     }
 
@@ -210,7 +212,10 @@ mod tests {
         assert!(sessions.access(&issued.access, issued.expires).is_none());
         let half = later(now, SignedDuration::from_mins(10));
         assert!(sessions.use_api_key(&key, half).is_some_and(|(_, prolonged)| prolonged > until));
-        assert!(sessions.use_api_key(&key, until).is_some() && sessions.use_api_key(&key, issued.expires).is_none());
+        assert!(
+            sessions.use_api_key(&key, until).is_some()
+                && sessions.use_api_key(&key, issued.expires).is_none()
+        );
         assert!(sessions.refresh(&issued.refresh, "c", issued.grant.until).is_none());
     }
 

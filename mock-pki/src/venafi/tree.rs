@@ -121,6 +121,13 @@ impl Tree {
         self.nodes.entry(key).insert_entry(node).into_mut()
     }
 
+    /// Takes one away.
+    pub(crate) fn remove(&mut self, dn: &Dn) {
+        if let Some(node) = self.nodes.remove(&dn.key()) {
+            self.by_guid.remove(&node.guid);
+        }
+    }
+
     /// All, by DN.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Node> {
         self.nodes.values()
@@ -154,7 +161,11 @@ mod tests {
         let attribute = |value: &str, locked| Attribute { values: vec![value.to_owned()], locked };
         let top = Dn::parse("\\VED\\Policy").unwrap();
         let below = top.child("a").unwrap();
-        let above = [("City", attribute("X", false)), ("State", attribute("X", true)), ("Country", attribute("X", false))];
+        let above = [
+            ("City", attribute("X", false)),
+            ("State", attribute("X", true)),
+            ("Country", attribute("X", false)),
+        ];
         let own = [("City", attribute("Y", true)), ("State", attribute("Y", true))];
         let folder = |own: &[(&str, Attribute)]| {
             Kind::Folder(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
