@@ -10,7 +10,8 @@ use crate::{
     server::{Config, Listen, Tls},
 };
 
-/// A PKI for tests: the APIs of Vault, OpenBao and EJBCA over a CA of its own, and faults on demand.
+/// A PKI for tests: the APIs of Vault, OpenBao, EJBCA and Venafi, and of PKIs that companies build themselves, over a CA
+/// of its own, and faults on demand.
 ///
 /// Nothing here is for production: the root token is known, keys and certificates live in memory and are gone
 /// when the process ends.
@@ -26,6 +27,12 @@ pub struct Args {
     /// Write the certificate and the key of the EJBCA face's administrator to `client.pem` and `client.key` in this folder.
     #[arg(long, value_name = "DIR")]
     pub ejbca_client_out: Option<PathBuf>,
+    /// Where the Venafi face listens, always with TLS; port 0 for a free one, `off` for nowhere.
+    #[arg(long, env = "MOCK_PKI_VENAFI_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDRESS")]
+    pub venafi_listen: Place,
+    /// Where the custom face listens; port 0 for a free one, `off` for nowhere.
+    #[arg(long, env = "MOCK_PKI_CUSTOM_LISTEN", default_value = "127.0.0.1:8085", value_name = "ADDRESS")]
+    pub custom_listen: Place,
     /// Where the control port listens; port 0 for a free one.
     #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
     pub control_listen: SocketAddr,
@@ -94,13 +101,20 @@ Examples:
     export VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=root
     bao write pki_int/issue/web common_name=app.example.com key_type=ec
   Free ports, for a script that reads the addresses from a file:
-    mock-pki --quiet --vault-listen 127.0.0.1:0 --ejbca-listen off --control-listen 127.0.0.1:0 --ready-file ready.json
+    mock-pki --quiet --vault-listen 127.0.0.1:0 --ejbca-listen off --venafi-listen off --custom-listen off \\
+      --control-listen 127.0.0.1:0 --ready-file ready.json
   TLS with a certificate made at start:
     mock-pki --tls --tls-ca-out ca.pem
     curl --cacert ca.pem https://127.0.0.1:8200/v1/sys/health
   EJBCA's REST interface, with the administrator's certificate:
     mock-pki --tls-ca-out ca.pem --ejbca-client-out .
     curl --cacert ca.pem --cert client.pem --key client.key https://127.0.0.1:8443/ejbca/ejbca-rest-api/v1/ca
+  Venafi's Trust Protection Platform:
+    mock-pki --tls-ca-out ca.pem
+    vcert getcred -u https://127.0.0.1:8444 --trust-bundle ca.pem --username tppadmin --password 'newPassw0rd!'
+    vcert enroll -u https://127.0.0.1:8444 --trust-bundle ca.pem -t TOKEN -z Certificates --cn app.example.com
+  A PKI of the old kind:
+    curl -d 'new=1;subject=/O=Example/CN=app.example.com;DNS2=www.example.com' http://127.0.0.1:8085/cgi/pki.cgi
   Make the next two signatures fail:
     curl -d '{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}' http://127.0.0.1:8201/faults
   See what was issued:
@@ -161,7 +175,12 @@ impl Args {
             }
             _ => Tls::Generated { names: self.tls_name.clone() },
         };
-        let faces = [("vault", self.vault_listen), ("ejbca", self.ejbca_listen)];
+        let faces = [
+            ("vault", self.vault_listen),
+            ("ejbca", self.ejbca_listen),
+            ("venafi", self.venafi_listen),
+            ("custom", self.custom_listen),
+        ];
         let faces = faces.into_iter().filter_map(|(face, place)| {
             let Place::At(address) = place else { return None };
             Some((face, Listen { address, tls: self.tls }))

@@ -51,6 +51,7 @@ pub(crate) struct Cas {
 }
 
 /// A CA, and what it has issued.
+#[derive(Clone)]
 pub(crate) struct Ca {
     pub(crate) name: &'static str,
     pub(crate) id: Arc<str>,

@@ -30,8 +30,8 @@ pub use crate::{
     ledger::Issued,
     near_miss::{Difference, Expectation, NearMiss},
     wire::{
-        ApprovalList, CertificateDetails, Count, Created, FaultKind, FaultKinds, FaultList, IssuedCertificate, Journal,
-        JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
+        ApprovalList, CertificateDetails, Count, Created, FaultKind, FaultKinds, FaultList,
+        IssuedCertificate, Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
     },
 };
 pub use transport::{Answer, Network, NoAnswer, Transport};

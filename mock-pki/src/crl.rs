@@ -36,6 +36,11 @@ pub(crate) struct Terms {
     pub(crate) is_disabled: bool,
 }
 
+impl Terms {
+    /// Good for three days, which is OpenBao's default.
+    const USUAL: Self = Self { expiry: SignedDuration::from_hours(72), is_disabled: false };
+}
+
 #[derive(Debug)]
 struct Lists {
     complete: List,
@@ -74,6 +79,13 @@ impl Crls {
         let mut all = lock(&self.0);
         let number = all.get(issuer).map_or(1, |lists| lists.delta.number + 1);
         all.insert(Arc::clone(issuer), Lists::new(number, now, terms));
+    }
+
+    /// Makes both lists of an issuer anew, on the terms they were made on before: for a face that has no settings of
+    /// its own for them.
+    pub(crate) fn renew(&self, issuer: &Arc<str>, now: Timestamp) {
+        let before = lock(&self.0).get(issuer).map(|lists| lists.complete.terms);
+        self.rebuild(issuer, now, before.unwrap_or(Terms::USUAL));
     }
 
     /// Makes the delta of an issuer anew.

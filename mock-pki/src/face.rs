@@ -11,14 +11,14 @@ use http::{HeaderMap, Response, StatusCode, header, request::Parts};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    ejbca,
+    custom, ejbca,
     fault::{Certificates, Plan},
     store::Epoch,
-    vault,
+    vault, venafi,
 };
 
 /// All faces.
-pub(crate) const ALL: &[&Face] = &[&vault::FACE, &ejbca::FACE];
+pub(crate) const ALL: &[&Face] = &[&vault::FACE, &ejbca::FACE, &venafi::FACE, &custom::FACE];
 
 /// The API of one product.
 pub(crate) struct Face {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use ca::{Authority, CaError, Extra, LeafProfile, Requested};
 use jiff::Timestamp;
-use x509::{Certificate, Csr};
+use x509::{Certificate, Csr, Usages, usage::KeyUsage};
 
 use crate::{
     archive::Archive,
+    ca::BACKDATE,
     fault::{Certificates, Issuance},
     ledger::{Issued, Ledger},
 };
@@ -78,6 +79,28 @@ pub(crate) fn issue<'a>(order: Order<'a>, asker: Asker<'_>) -> Result<Made<'a>, 
     };
     asker.ledger.record(issued, der);
     Ok(Made { certificate, issuance, is_faulty })
+}
+
+/// Valid from: a little before now, to the second.
+pub(crate) fn start(now: Timestamp) -> Timestamp {
+    whole(now.checked_sub(BACKDATE).unwrap_or(now))
+}
+
+/// To the second, as certificates have it.
+pub(crate) fn whole(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// The usages a request asks for, or those of a server and a client.
+pub(crate) fn usages(csr: Option<&Csr>, can_encipher_keys: bool) -> Usages {
+    csr.and_then(Csr::usages).unwrap_or_else(|| {
+        let mut usages = Usages::unrestricted().with(KeyUsage::DigitalSignature);
+        if can_encipher_keys {
+            usages = usages.with(KeyUsage::KeyEncipherment);
+        }
+        let server_and_client = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
+        server_and_client.into_iter().filter_map(|oid| oid.parse().ok()).fold(usages, Usages::with_extended)
+    })
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -22,6 +22,7 @@ pub mod client;
 pub mod clock;
 mod connection;
 mod crl;
+mod custom;
 mod decimal;
 mod ejbca;
 mod face;
@@ -39,6 +40,7 @@ mod store;
 mod sync;
 mod tls;
 mod vault;
+mod venafi;
 
 pub use admin::wire;
 pub use fault::{Fault, Installed};

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path, process::ExitCode};
 use clap::Parser as _;
 use mock_pki::{
     args::{Args, LogFormat},
-    server::{self, EJBCA_CLIENT_ID, EJBCA_TOKEN_PATH, Running},
+    server::{self, EJBCA_CLIENT_ID, EJBCA_TOKEN_PATH, Running, VENAFI_PASSWORD, VENAFI_USER},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -75,6 +75,10 @@ fn ready(running: &Running) -> String {
     }
     ready.insert("control_url".to_owned(), running.control_url.as_str().into());
     ready.insert("unseal_key".to_owned(), running.unseal_key.as_str().into());
+    if running.urls.contains_key("venafi") {
+        ready.insert("venafi_user".to_owned(), VENAFI_USER.into());
+        ready.insert("venafi_password".to_owned(), VENAFI_PASSWORD.into());
+    }
     ready.insert("root_token".to_owned(), running.root_token.as_str().into());
     format!("{}\n", serde_json::Value::Object(ready))
 }
@@ -107,6 +111,19 @@ fn ejbca(running: &Running, args: &Args) -> String {
     format!("  {command}\n")
 }
 
+/// How to get a token of the Venafi face, and what to do with it.
+fn venafi(running: &Running, args: &Args) -> String {
+    let url = running.url("venafi");
+    if url.is_empty() {
+        return String::new();
+    }
+    let trust = args.tls_ca_out.as_ref().map_or("ca.pem".to_owned(), |path| path.display().to_string());
+    format!(
+        "  vcert getcred -u {url} --trust-bundle {trust} --username {VENAFI_USER} --password '{VENAFI_PASSWORD}'\n  \
+         vcert enroll -u {url} --trust-bundle {trust} -t TOKEN -z Certificates --cn app.example.com --no-prompt\n"
+    )
+}
+
 fn banner(running: &Running, args: &Args) -> String {
     use std::fmt::Write as _;
     let Running { control_url, root_token, .. } = running;
@@ -125,6 +142,14 @@ fn banner(running: &Running, args: &Args) -> String {
         let _ = writeln!(text, "  bao write pki_int/issue/web common_name=app.example.com key_type=ec");
     }
     text.push_str(&ejbca(running, args));
+    text.push_str(&venafi(running, args));
+    let custom_url = running.url("custom");
+    if !custom_url.is_empty() {
+        let _ = writeln!(
+            text,
+            "  curl -d 'new=1;subject=/O=Example/CN=app.example.com;DNS2=www.example.com' {custom_url}/cgi/pki.cgi"
+        );
+    }
     let _ = writeln!(text, "  curl {control_url}/ledger");
     let _ = writeln!(
         text,

@@ -16,6 +16,7 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
     rand,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ca::{CaError, KeyAlgorithm, Serial, SigningKey};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -99,7 +100,7 @@ fn seeded<const N: usize>() -> Option<[u8; N]> {
     CURRENT.with_borrow(|source| source.as_ref()?.draw())
 }
 
-fn bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     seeded().unwrap_or_else(chance)
 }
 
@@ -127,6 +128,11 @@ pub(crate) fn base62() -> String {
         .iter()
         .map(|byte| char::from(BASE62.get(usize::from(byte % 62)).copied().unwrap_or(b'0')))
         .collect()
+}
+
+/// 16 bytes in Base64: a token of Trust Protection Platform.
+pub(crate) fn base64_token() -> String {
+    STANDARD.encode(bytes::<16>())
 }
 
 /// OpenBao's service token.

@@ -64,6 +64,11 @@ pub struct Listen {
     pub tls: bool,
 }
 
+/// A user of the Venafi face who may do everything, and the password of all its users.
+pub const VENAFI_USER: &str = "tppadmin";
+/// See [`VENAFI_USER`].
+pub const VENAFI_PASSWORD: &str = "newPassw0rd!";
+
 /// The faces there are, with the port of each unless told otherwise.
 pub fn faces() -> impl Iterator<Item = (&'static str, u16)> {
     face::ALL.iter().map(|face| (face.name, face.port))

@@ -9,7 +9,7 @@ use crate::{
     approval::Approvals,
     ca::Hierarchy,
     clock::{Clock, SharedClock},
-    ejbca,
+    custom, ejbca,
     fault::{Fault, Faults},
     journal::Journal,
     ledger::Ledger,
@@ -17,7 +17,7 @@ use crate::{
     random::Source,
     server::{Config, StartError},
     sync::{read, write},
-    vault,
+    vault, venafi,
 };
 
 /// One PKI. Everything in it lives in memory.
@@ -41,6 +41,8 @@ pub(crate) struct Epoch {
     pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
     pub(crate) ejbca: ejbca::State,
+    pub(crate) venafi: venafi::State,
+    pub(crate) custom: custom::State,
     clock: Arc<Clock>,
 }
 
@@ -111,6 +113,8 @@ impl Epoch {
             approvals: Approvals::default(),
             vault: vault::State::new(&cas, &settings.root_token, clock.now()),
             ejbca: ejbca::State::new(&cas, &settings.root_token),
+            venafi: venafi::State::new(&cas, clock.now()),
+            custom: custom::State::new(&cas, clock.now()),
             clock: Arc::clone(clock),
         })
     }

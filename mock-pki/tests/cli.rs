@@ -24,7 +24,8 @@ fn the_ready_file_appears_whole_and_sigterm_ends_it_in_good_order() {
     let directory = tempfile::tempdir().unwrap();
     let ready = directory.path().join("ready.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_mock-pki"))
-        .args(["--quiet", "--vault-listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0"])
+        .args(["--quiet", "--vault-listen", "127.0.0.1:0", "--venafi-listen", "127.0.0.1:0"])
+        .args(["--custom-listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0"])
         .args(["--ejbca-listen", "127.0.0.1:0", "--ejbca-client-out"])
         .arg(directory.path())
         .arg("--ready-file")
@@ -39,8 +40,8 @@ fn the_ready_file_appears_whole_and_sigterm_ends_it_in_good_order() {
         std::thread::yield_now();
     }
     let said: Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
-    for url in ["vault_url", "ejbca_url", "control_url"] {
-        let address = said[url].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    for url in ["vault_url", "ejbca_url", "venafi_url", "custom_url", "control_url"] {
+        let address = said[url].as_str().unwrap().split_once("://").unwrap().1.to_owned();
         std::net::TcpStream::connect(address).unwrap();
     }
     assert!(said["ejbca_url"].as_str().unwrap().starts_with("https://"), "{said}");

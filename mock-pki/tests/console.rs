@@ -36,13 +36,13 @@ impl Driver {
     fn start() -> Option<Self> {
         let there = |program| Command::new(program).arg("--version").output().is_ok();
         if !there("chromium") || !there("chromedriver") {
-            let absent = "chromium or chromedriver is missing: Debian has both, as chromium and chromium-driver";
+            let absent =
+                "chromium or chromedriver is missing: Debian has both, as chromium and chromium-driver";
             assert!(std::env::var("EXTERNAL_ISSUER_REQUIRE_CHROMIUM").as_deref() != Ok("1"), "{absent}");
             println!("skipped: {absent}");
             return None;
         }
-        let mut child =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         let port = said.lines().map_while(Result::ok).find_map(|line| {
             let port = line.split_once("started successfully on port ")?.1;
@@ -52,7 +52,8 @@ impl Driver {
     }
 
     async fn browser(&self, scheme: &str) -> Client {
-        let mut arguments = vec!["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1100"];
+        let mut arguments =
+            vec!["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,1100"];
         if scheme == "dark" {
             arguments.push("--blink-settings=preferredColorScheme=0");
         }
@@ -83,7 +84,11 @@ fn row(table: &str, texts: &[&str]) -> String {
 }
 
 async fn press(page: &Client, label: &str) {
-    see(page, &format!("//button[@aria-label='{label}' or normalize-space()='{label}']")).await.click().await.unwrap();
+    see(page, &format!("//button[@aria-label='{label}' or normalize-space()='{label}']"))
+        .await
+        .click()
+        .await
+        .unwrap();
 }
 
 /// A client of the EJBCA face with a token, and what it is answered to an enrolment.
@@ -92,8 +97,15 @@ async fn enrol(running: &Running, name: &str) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap();
     let base = running.url("ejbca");
     let form = format!("grant_type=client_credentials&client_id={EJBCA_CLIENT_ID}&client_secret=root");
-    let token: Value =
-        client.post(format!("{base}{EJBCA_TOKEN_PATH}")).body(form).send().await.unwrap().json().await.unwrap();
+    let token: Value = client
+        .post(format!("{base}{EJBCA_TOKEN_PATH}"))
+        .body(form)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let body = json!({
         "certificate_request": csr(name).0,
         "certificate_profile_name": "SERVER",
@@ -128,8 +140,13 @@ async fn what_happens_is_seen_and_what_is_pressed_happens() {
     let serial = control.ledger().await.unwrap()[0].serial.clone();
     let open = see(&page, &format!("//button[contains(@aria-label, '{serial}')]")).await;
     open.send_keys(&char::from(Key::Enter).to_string()).await.unwrap();
-    see(&page, "//section[@id='certificate' and not(@hidden)]//div[contains(., 'DNS: app.example.com')]").await;
-    see(&page, "//section[@id='certificate']//div[contains(., 'subject:') and contains(., 'app.example.com')]").await;
+    see(&page, "//section[@id='certificate' and not(@hidden)]//div[contains(., 'DNS: app.example.com')]")
+        .await;
+    see(
+        &page,
+        "//section[@id='certificate']//div[contains(., 'subject:') and contains(., 'app.example.com')]",
+    )
+    .await;
     let focused = page.active_element().await.unwrap();
     assert_eq!(focused.attr("id").await.unwrap().as_deref(), Some("certificate-title"));
 
@@ -159,7 +176,8 @@ async fn what_happens_is_seen_and_what_is_pressed_happens() {
     assert_eq!(status, 202, "{answer}");
     see(&page, &row("approvals", &["waits.example.com", "ejbca"])).await;
     if std::env::var("UPDATE").as_deref() == Ok("1") {
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/console.png"), page.screenshot().await.unwrap()).unwrap();
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/console.png"), page.screenshot().await.unwrap())
+            .unwrap();
     }
     press(&page, "approve waits.example.com").await;
     see(&page, &row("approvals", &["none"])).await;

@@ -14,7 +14,9 @@ const PAGE: &str = include_str!("console.html");
 /// The page's own style and script and nothing else, and no other site's frame.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |element: &str| {
-        let inner = PAGE.split_once(&format!("<{element}>")).and_then(|(_, rest)| rest.split_once(&format!("</{element}>")));
+        let inner = PAGE
+            .split_once(&format!("<{element}>"))
+            .and_then(|(_, rest)| rest.split_once(&format!("</{element}>")));
         STANDARD.encode(digest(&SHA256, inner.map_or("", |(inner, _)| inner).as_bytes()).as_ref())
     };
     format!(
@@ -27,7 +29,10 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// Whether this client would rather have a page than a text.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
 }
 
 pub(crate) fn page() -> Response {

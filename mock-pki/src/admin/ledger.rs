@@ -38,7 +38,8 @@ pub(crate) async fn details(State(world): Shared, Path(serial): Path<String>) ->
     match found(&world, &serial) {
         Ok(Recorded { issued, der, .. }) => {
             // What faults have made may be no certificate that is read.
-            let details = Certificate::from_der(&der).map(|certificate| tree::of(&certificate)).unwrap_or_default();
+            let details =
+                Certificate::from_der(&der).map(|certificate| tree::of(&certificate)).unwrap_or_default();
             let pem = x509::pem::encode("CERTIFICATE", &der);
             Json(CertificateDetails { issued, pem, details }).into_response()
         }
@@ -48,7 +49,9 @@ pub(crate) async fn details(State(world): Shared, Path(serial): Path<String>) ->
 
 fn found(world: &World, serial: &str) -> Result<Recorded, Response> {
     let wanted: String = serial.chars().filter(|c| !matches!(c, ':' | '-')).collect();
-    world.epoch().ledger.find(&wanted.to_lowercase()).ok_or_else(|| {
-        problem(StatusCode::NOT_FOUND, &format!("no certificate {serial} is in the ledger"))
-    })
+    world
+        .epoch()
+        .ledger
+        .find(&wanted.to_lowercase())
+        .ok_or_else(|| problem(StatusCode::NOT_FOUND, &format!("no certificate {serial} is in the ledger")))
 }

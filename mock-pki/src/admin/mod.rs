@@ -9,7 +9,7 @@ mod ledger;
 mod openapi;
 mod routes;
 mod status;
-pub mod tree;
+mod tree;
 pub mod wire;
 
 use std::{
@@ -53,7 +53,10 @@ async fn only_local_pages(
     next: axum::middleware::Next,
 ) -> axum::response::Response {
     if headers.contains_key(header::ORIGIN) && !is_own_page(&headers) {
-        return problem(StatusCode::FORBIDDEN, "requests from other web pages than this port's are not answered");
+        return problem(
+            StatusCode::FORBIDDEN,
+            "requests from other web pages than this port's are not answered",
+        );
     }
     next.run(request).await
 }

@@ -19,8 +19,8 @@ use crate::{
     admin::{
         approvals, clock, console, faults, journal, ledger, status,
         wire::{
-            ApprovalList, CertificateDetails, Count, Created, FaultKinds, FaultList, IssuedCertificate, Journal, JournalFilter,
-            Ledger, LedgerFilter, NearMisses, Version,
+            ApprovalList, CertificateDetails, Count, Created, FaultKinds, FaultList, IssuedCertificate,
+            Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
         },
     },
     clock::{ClockChange, ClockState},

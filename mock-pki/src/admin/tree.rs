@@ -60,9 +60,10 @@ pub(crate) fn of(certificate: &Certificate) -> Vec<Node> {
     if let Some(length) = certificate.path_len() {
         says.push(Node::leaf("path length", length.to_string()));
     }
-    for (name, id) in
-        [("subject key id", certificate.subject_key_id()), ("authority key id", certificate.authority_key_id())]
-    {
+    for (name, id) in [
+        ("subject key id", certificate.subject_key_id()),
+        ("authority key id", certificate.authority_key_id()),
+    ] {
         if let Some(id) = id {
             says.push(Node::leaf(name, colons(&hex(id))));
         }
@@ -73,12 +74,14 @@ pub(crate) fn of(certificate: &Certificate) -> Vec<Node> {
         Node::leaf(&oid.to_string(), format!("{critical}{} bytes", value.len()))
     });
     nodes.push(Node::branch("extensions", extensions.collect()));
-    nodes.push(Node::branch("fingerprints", vec![Node::leaf("SHA-256", colons(&hex(&certificate.sha256())))]));
+    nodes
+        .push(Node::branch("fingerprints", vec![Node::leaf("SHA-256", colons(&hex(&certificate.sha256())))]));
     nodes
 }
 
 /// Bytes in hex, with colons between them.
 fn colons(hex: &str) -> String {
-    let bytes: Vec<&str> = hex.as_bytes().chunks(2).filter_map(|byte| std::str::from_utf8(byte).ok()).collect();
+    let bytes: Vec<&str> =
+        hex.as_bytes().chunks(2).filter_map(|byte| std::str::from_utf8(byte).ok()).collect();
     bytes.join(":")
 }

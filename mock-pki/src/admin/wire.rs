@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{admin::tree::Node, approval::Pending, fault::Installed, journal::Entry, ledger::Issued, near_miss::NearMiss};
+use crate::{
+    admin::tree::Node, approval::Pending, fault::Installed, journal::Entry, ledger::Issued,
+    near_miss::NearMiss,
+};
 
 /// An error: what is wrong, or what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
