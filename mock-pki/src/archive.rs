@@ -70,6 +70,14 @@ impl Archive {
         Some(before)
     }
 
+    /// Sets what is known of a certificate's revocation, where that may change: a hold ends. Tells whether it is there.
+    pub(crate) fn set_revoked(&self, serial: &[u8], revoked: Option<Revoked>) -> bool {
+        let mut all = write(&self.kept);
+        let Some(kept) = all.get_mut(serial) else { return false };
+        kept.revoked = revoked;
+        true
+    }
+
     /// What `look` makes of each, by serial number.
     pub(crate) fn filter_map<T>(&self, mut look: impl FnMut(&[u8], &Kept) -> Option<T>) -> Vec<T> {
         read(&self.kept).iter().filter_map(|(serial, kept)| look(serial, kept)).collect()

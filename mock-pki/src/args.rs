@@ -10,7 +10,7 @@ use crate::{
     server::{Config, Listen, Tls},
 };
 
-/// A PKI for tests: Vault's and OpenBao's API over a CA of its own, and faults on demand.
+/// A PKI for tests: the APIs of Vault, OpenBao and EJBCA over a CA of its own, and faults on demand.
 ///
 /// Nothing here is for production: the root token is known, keys and certificates live in memory and are gone
 /// when the process ends.
@@ -20,10 +20,16 @@ pub struct Args {
     /// Where the Vault face listens; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VAULT_LISTEN", default_value = "127.0.0.1:8200", value_name = "ADDRESS")]
     pub vault_listen: Place,
+    /// Where the EJBCA face listens, always with TLS; port 0 for a free one, `off` for nowhere.
+    #[arg(long, env = "MOCK_PKI_EJBCA_LISTEN", default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
+    pub ejbca_listen: Place,
+    /// Write the certificate and the key of the EJBCA face's administrator to `client.pem` and `client.key` in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub ejbca_client_out: Option<PathBuf>,
     /// Where the control port listens; port 0 for a free one.
     #[arg(long, env = "MOCK_PKI_CONTROL_LISTEN", default_value = "127.0.0.1:8201", value_name = "ADDRESS")]
     pub control_listen: SocketAddr,
-    /// The root token of the Vault face.
+    /// The root token of the Vault face, and the secret of the EJBCA face's OAuth client `mock-pki`.
     #[arg(
         long,
         env = "MOCK_PKI_ROOT_TOKEN",
@@ -69,7 +75,7 @@ pub struct Args {
     /// Print no banner, and no line for each request.
     #[arg(long, short)]
     pub quiet: bool,
-    /// Write URLs and root token to this file (JSON) once both ports answer.
+    /// Write URLs and root token to this file (JSON) once all ports answer.
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// The most issued certificates that the ledger remembers. Mounts keep theirs besides, without a limit, unless
@@ -88,10 +94,13 @@ Examples:
     export VAULT_ADDR=http://127.0.0.1:8200 VAULT_TOKEN=root
     bao write pki_int/issue/web common_name=app.example.com key_type=ec
   Free ports, for a script that reads the addresses from a file:
-    mock-pki --quiet --vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file ready.json
+    mock-pki --quiet --vault-listen 127.0.0.1:0 --ejbca-listen off --control-listen 127.0.0.1:0 --ready-file ready.json
   TLS with a certificate made at start:
     mock-pki --tls --tls-ca-out ca.pem
     curl --cacert ca.pem https://127.0.0.1:8200/v1/sys/health
+  EJBCA's REST interface, with the administrator's certificate:
+    mock-pki --tls-ca-out ca.pem --ejbca-client-out .
+    curl --cacert ca.pem --cert client.pem --key client.key https://127.0.0.1:8443/ejbca/ejbca-rest-api/v1/ca
   Make the next two signatures fail:
     curl -d '{\"kind\": \"status\", \"path\": \"/sign/\", \"times\": 2}' http://127.0.0.1:8201/faults
   See what was issued:
@@ -152,7 +161,7 @@ impl Args {
             }
             _ => Tls::Generated { names: self.tls_name.clone() },
         };
-        let faces = [("vault", self.vault_listen)];
+        let faces = [("vault", self.vault_listen), ("ejbca", self.ejbca_listen)];
         let faces = faces.into_iter().filter_map(|(face, place)| {
             let Place::At(address) = place else { return None };
             Some((face, Listen { address, tls: self.tls }))

@@ -52,6 +52,14 @@ struct List {
     signed: Option<Arc<[u8]>>,
 }
 
+/// The numbers of the newest lists, and when the complete one was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latest {
+    pub(crate) complete: u64,
+    pub(crate) delta: u64,
+    pub(crate) made: Timestamp,
+}
+
 impl Lists {
     fn new(number: u64, now: Timestamp, terms: Terms) -> Self {
         let complete = List { number, base: None, made: now, terms, signed: None };
@@ -74,6 +82,15 @@ impl Crls {
         let lists = all.entry(Arc::clone(issuer)).or_insert_with(|| Lists::new(1, now, terms));
         let (number, base) = (lists.delta.number + 1, (lists.complete.number, lists.complete.made));
         lists.delta = List { number, base: Some(base), made: now, terms, signed: None };
+    }
+
+    /// Which lists of an issuer are the newest; nothing if nobody has asked for any yet.
+    pub(crate) fn latest(&self, issuer: &Arc<str>) -> Option<Latest> {
+        lock(&self.0).get(issuer).map(|lists| Latest {
+            complete: lists.complete.number,
+            delta: lists.delta.number,
+            made: lists.complete.made,
+        })
     }
 
     /// DER of a list of an issuer, made now if there was none.

@@ -11,13 +11,14 @@ use http::{HeaderMap, Response, StatusCode, header, request::Parts};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
+    ejbca,
     fault::{Certificates, Plan},
     store::Epoch,
     vault,
 };
 
 /// All faces.
-pub(crate) const ALL: &[&Face] = &[&vault::FACE];
+pub(crate) const ALL: &[&Face] = &[&vault::FACE, &ejbca::FACE];
 
 /// The API of one product.
 pub(crate) struct Face {

@@ -15,7 +15,7 @@ use crate::{
     admin,
     clock::SharedClock,
     connection::Connection,
-    face::Face,
+    face::{self, Face},
     fault::Fault,
     ledger::Issued,
     server::{self, Config, Running, StartError},
@@ -79,6 +79,15 @@ impl MockPki {
             return Err(io::ErrorKind::UnexpectedEof);
         }
         Ok(Response::from_parts(head, whole.freeze()))
+    }
+
+    /// One request to the face of this name ([`server::faces`] has them), and its answer. No client shows a certificate
+    /// here.
+    ///
+    /// # Errors
+    /// A fault cut the connection; or [`io::ErrorKind::NotFound`], there is no such face.
+    pub async fn face(&self, name: &str, request: Request<Bytes>) -> Result<Response<Bytes>, io::ErrorKind> {
+        self.call(face::named(name).ok_or(io::ErrorKind::NotFound)?, request).await
     }
 
     /// One request to the control port, and its answer.

@@ -94,6 +94,13 @@ impl Ledger {
         }
     }
 
+    /// A hold has ended.
+    pub(crate) fn reinstate(&self, serial: &str) {
+        if let Some(entry) = lock(&self.entries).iter_mut().rev().find(|entry| entry.serial == serial) {
+            entry.revoked_at = None;
+        }
+    }
+
     pub(crate) fn all(&self) -> Vec<Issued> {
         self.filter(|_| true)
     }

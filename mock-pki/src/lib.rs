@@ -1,11 +1,11 @@
 //! mock-pki: a PKI that clients cannot tell from the real product, and that misbehaves on demand.
 //!
 //! ```text
-//! client ──> listener ──> fault plan ──> face (vault) ──> ledger ──> fault spoils the answer ──> client
+//! client ──> listener ──> fault plan ──> face (vault, ejbca) ──> ledger ──> fault spoils the answer ──> client
 //! test ────> control port: ledger, journal, faults, reset
 //! ```
 //!
-//! A face is a folder (`vault/`): routes, wire types and error texts of one product, shared with nobody, least of
+//! A face is a folder (`vault/`, `ejbca/`): routes, wire types and error texts of one product, shared with nobody, least of
 //! all with the controller that is tested against it. What faces share is in `store`: one clock, one
 //! ledger, one journal, one CA hierarchy. Everything is in memory.
 //!
@@ -22,6 +22,8 @@ pub mod client;
 pub mod clock;
 mod connection;
 mod crl;
+mod decimal;
+mod ejbca;
 mod face;
 mod fault;
 pub mod in_process;

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path, process::ExitCode};
 use clap::Parser as _;
 use mock_pki::{
     args::{Args, LogFormat},
-    server::{self, Running},
+    server::{self, EJBCA_CLIENT_ID, EJBCA_TOKEN_PATH, Running},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -27,6 +27,11 @@ async fn run(args: &Args) -> Result<(), String> {
     let running = server::start(args.config()?).await.map_err(|error| error.to_string())?;
     if let (Some(path), Some(ca)) = (&args.tls_ca_out, &running.tls_ca) {
         write(path, ca)?;
+    }
+    if let (Some(folder), Some(client)) = (&args.ejbca_client_out, &running.ejbca_client) {
+        std::fs::create_dir_all(folder).map_err(|error| format!("making {}: {error}", folder.display()))?;
+        write(&folder.join("client.key"), &client.key)?;
+        write(&folder.join("client.pem"), &client.certificate)?;
     }
     if let Some(path) = &args.ready_file {
         write(path, &ready(&running))?;
@@ -74,6 +79,32 @@ fn ready(running: &Running) -> String {
     format!("{}\n", serde_json::Value::Object(ready))
 }
 
+/// How to reach the EJBCA face: with the administrator's certificate where it was written, else with a token.
+fn ejbca(running: &Running, args: &Args) -> String {
+    let url = running.url("ejbca");
+    if url.is_empty() {
+        return String::new();
+    }
+    let token_url = format!("{url}{EJBCA_TOKEN_PATH}");
+    let trust =
+        args.tls_ca_out.as_ref().map_or("--insecure".to_owned(), |path| format!("--cacert {}", path.display()));
+    let cas = format!("{url}/ejbca/ejbca-rest-api/v1/ca");
+    let form = format!(
+        "-d grant_type=client_credentials -d client_id={EJBCA_CLIENT_ID} -d client_secret={}",
+        running.root_token
+    );
+    let command = match &args.ejbca_client_out {
+        Some(folder) => {
+            let (own, key) = (folder.join("client.pem"), folder.join("client.key"));
+            format!("curl {trust} --cert {} --key {} {cas}", own.display(), key.display())
+        }
+        None => format!(
+            "token=$(curl -s {trust} {form} {token_url} | cut -d'\"' -f4)\n  curl {trust} -H \"Authorization: Bearer $token\" {cas}"
+        ),
+    };
+    format!("  {command}\n")
+}
+
 fn banner(running: &Running, args: &Args) -> String {
     use std::fmt::Write as _;
     let Running { control_url, root_token, .. } = running;
@@ -91,6 +122,7 @@ fn banner(running: &Running, args: &Args) -> String {
         let _ = writeln!(text, "  export VAULT_ADDR={vault_url} VAULT_TOKEN={root_token}{cacert}");
         let _ = writeln!(text, "  bao write pki_int/issue/web common_name=app.example.com key_type=ec");
     }
+    text.push_str(&ejbca(running, args));
     let _ = writeln!(text, "  curl {control_url}/ledger");
     let _ = writeln!(
         text,

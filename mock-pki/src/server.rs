@@ -14,6 +14,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     admin, clock, connection,
+    ejbca,
     face::{self, Face},
     fault::Fault,
     service,
@@ -22,7 +23,10 @@ use crate::{
     vault,
 };
 
-pub use crate::tls::Tls;
+pub use crate::{
+    ejbca::{CLIENT_ID as EJBCA_CLIENT_ID, ClientCertificate, TOKEN_PATH as EJBCA_TOKEN_PATH},
+    tls::Tls,
+};
 
 /// What is started. [`Config::default`] is what tests want: all faces on free ports of loopback, TLS only where a face
 /// needs it, a P-256 CA.
@@ -32,7 +36,7 @@ pub struct Config {
     pub faces: BTreeMap<&'static str, Listen>,
     /// Where the control port listens; port 0 for a free one.
     pub control_listen: SocketAddr,
-    /// The root token of the Vault face.
+    /// The root token of the Vault face, and the secret of the EJBCA face's OAuth client.
     pub root_token: String,
     /// The keys of the CAs.
     pub ca_key_algorithm: KeyAlgorithm,
@@ -152,6 +156,8 @@ pub struct Running {
     pub root_token: String,
     /// What unseals the Vault face.
     pub unseal_key: String,
+    /// What the administrator of the EJBCA face shows; nothing if that is not served.
+    pub ejbca_client: Option<ClientCertificate>,
     /// PEM of the CA behind a generated TLS certificate; nothing if one was given.
     pub tls_ca: Option<String>,
     /// PEM of the root at the top of everything that is issued.
@@ -234,6 +240,10 @@ pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<
     let front = Arc::new(Front::new(&config.tls, clock::now())?);
     let tls_ca = front.ca();
 
+    let serves_ejbca = faces.iter().any(|door| door.face.name == ejbca::FACE.name);
+    let ejbca_client = serves_ejbca
+        .then(|| ClientCertificate::of_administrator(&world.hierarchy, world.epoch().now()))
+        .transpose()?;
     let (mut urls, mut tasks) = (BTreeMap::new(), Vec::new());
     for Door { face, listener, address, tls } in faces {
         let scheme = if tls { "https" } else { "http" };
@@ -261,6 +271,7 @@ pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<
         control_url: format!("http://{control_address}"),
         root_token: config.root_token.clone(),
         unseal_key: vault::unseal_key(&config.root_token),
+        ejbca_client,
         tls_ca,
         root_ca,
         stop,

@@ -9,6 +9,7 @@ use crate::{
     approval::Approvals,
     ca::Hierarchy,
     clock::{Clock, SharedClock},
+    ejbca,
     fault::{Fault, Faults},
     journal::Journal,
     ledger::Ledger,
@@ -39,6 +40,7 @@ pub(crate) struct Epoch {
     pub(crate) journal: Journal,
     pub(crate) approvals: Approvals,
     pub(crate) vault: vault::State,
+    pub(crate) ejbca: ejbca::State,
     clock: Arc<Clock>,
 }
 
@@ -108,6 +110,7 @@ impl Epoch {
             journal: Journal::new(settings.journal_capacity),
             approvals: Approvals::default(),
             vault: vault::State::new(&cas, &settings.root_token, clock.now()),
+            ejbca: ejbca::State::new(&cas, &settings.root_token),
             clock: Arc::clone(clock),
         })
     }

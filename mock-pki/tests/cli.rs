@@ -24,7 +24,10 @@ fn the_ready_file_appears_whole_and_sigterm_ends_it_in_good_order() {
     let directory = tempfile::tempdir().unwrap();
     let ready = directory.path().join("ready.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_mock-pki"))
-        .args(["--quiet", "--vault-listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0", "--ready-file"])
+        .args(["--quiet", "--vault-listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0"])
+        .args(["--ejbca-listen", "127.0.0.1:0", "--ejbca-client-out"])
+        .arg(directory.path())
+        .arg("--ready-file")
         .arg(&ready)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -36,9 +39,14 @@ fn the_ready_file_appears_whole_and_sigterm_ends_it_in_good_order() {
         std::thread::yield_now();
     }
     let said: Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
-    for url in ["vault_url", "control_url"] {
-        let address = said[url].as_str().unwrap().trim_start_matches("http://").to_owned();
+    for url in ["vault_url", "ejbca_url", "control_url"] {
+        let address = said[url].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         std::net::TcpStream::connect(address).unwrap();
+    }
+    assert!(said["ejbca_url"].as_str().unwrap().starts_with("https://"), "{said}");
+    for (file, begin) in [("client.pem", "-----BEGIN CERTIFICATE-----"), ("client.key", "-----BEGIN PRIVATE KEY-----")] {
+        let written = std::fs::read_to_string(directory.path().join(file)).unwrap();
+        assert!(written.starts_with(begin), "{file}: {written}");
     }
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     assert!(child.wait().unwrap().success());

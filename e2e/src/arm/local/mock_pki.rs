@@ -23,7 +23,7 @@ static STARTED: AtomicUsize = AtomicUsize::new(0);
 pub(super) async fn start(program: &str, folder: &Path, root_token: String) -> Result<MockPki> {
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
     let ready_file = folder.join(format!("mock-pki-{number}.json"));
-    let words = "--vault-listen 127.0.0.1:0 --control-listen 127.0.0.1:0 --ready-file";
+    let words = "--vault-listen 127.0.0.1:0 --ejbca-listen off --control-listen 127.0.0.1:0 --ready-file";
     let mut command = vec![program.to_owned()];
     command.extend(words.split(' ').map(str::to_owned));
     command.push(ready_file.display().to_string());

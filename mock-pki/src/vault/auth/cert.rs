@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use x509::{Certificate, SubjectAltName};
 
 use crate::{
+    decimal::decimal,
     sync::{read, write},
     vault::{
         auth::{Context, Known, TokenSettings},
@@ -212,38 +213,4 @@ impl Role {
 /// Whether one of the names is allowed; all are where nothing is said.
 fn fits(allowed: &[String], names: &[String]) -> bool {
     allowed.is_empty() || allowed.iter().any(|pattern| names.iter().any(|name| glob(pattern, name)))
-}
-
-/// A big-endian number in decimal digits.
-fn decimal(bytes: &[u8]) -> String {
-    let mut digits: Vec<u8> = Vec::new();
-    for byte in bytes {
-        let mut carry = u32::from(*byte);
-        for digit in &mut digits {
-            carry += u32::from(*digit) << 8;
-            *digit = u8::try_from(carry % 10).unwrap_or_default();
-            carry /= 10;
-        }
-        while carry > 0 {
-            digits.push(u8::try_from(carry % 10).unwrap_or_default());
-            carry /= 10;
-        }
-    }
-    if digits.is_empty() {
-        return "0".to_owned();
-    }
-    digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_serial_number_is_written_in_decimal() {
-        assert_eq!(decimal(&[]), "0");
-        assert_eq!(decimal(&[0, 1, 0]), "256");
-        let largest = u128::MAX.to_be_bytes();
-        assert_eq!(decimal(&largest), u128::MAX.to_string());
-    }
 }
