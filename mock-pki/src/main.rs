@@ -86,8 +86,10 @@ fn ejbca(running: &Running, args: &Args) -> String {
         return String::new();
     }
     let token_url = format!("{url}{EJBCA_TOKEN_PATH}");
-    let trust =
-        args.tls_ca_out.as_ref().map_or("--insecure".to_owned(), |path| format!("--cacert {}", path.display()));
+    let trust = args
+        .tls_ca_out
+        .as_ref()
+        .map_or("--insecure".to_owned(), |path| format!("--cacert {}", path.display()));
     let cas = format!("{url}/ejbca/ejbca-rest-api/v1/ca");
     let form = format!(
         "-d grant_type=client_credentials -d client_id={EJBCA_CLIENT_ID} -d client_secret={}",

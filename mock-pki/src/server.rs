@@ -13,8 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    admin, clock, connection,
-    ejbca,
+    admin, clock, connection, ejbca,
     face::{self, Face},
     fault::Fault,
     service,

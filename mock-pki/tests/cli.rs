@@ -44,7 +44,9 @@ fn the_ready_file_appears_whole_and_sigterm_ends_it_in_good_order() {
         std::net::TcpStream::connect(address).unwrap();
     }
     assert!(said["ejbca_url"].as_str().unwrap().starts_with("https://"), "{said}");
-    for (file, begin) in [("client.pem", "-----BEGIN CERTIFICATE-----"), ("client.key", "-----BEGIN PRIVATE KEY-----")] {
+    for (file, begin) in
+        [("client.pem", "-----BEGIN CERTIFICATE-----"), ("client.key", "-----BEGIN PRIVATE KEY-----")]
+    {
         let written = std::fs::read_to_string(directory.path().join(file)).unwrap();
         assert!(written.starts_with(begin), "{file}: {written}");
     }

@@ -88,7 +88,8 @@ impl Answer {
 
     /// The resource is there, the method is not.
     pub(crate) fn method_not_allowed(method: &str, allowed: &str) -> Self {
-        let message = format!("RESTEASY003650: No resource method found for {method}, return 405 with Allow header");
+        let message =
+            format!("RESTEASY003650: No resource method found for {method}, return 405 with Allow header");
         let answer = Self::error(StatusCode::METHOD_NOT_ALLOWED, &message);
         Self { header: Some((header::ALLOW, format!("{allowed}, OPTIONS"))), ..answer }
     }

@@ -80,8 +80,7 @@ fn by_certificate(context: &Context<'_>, der: &[u8]) -> Result<(), Refusal> {
     let own = Certificate::from_der(der).map_err(|_| Refusal::general())?;
     let issuer = context.state.cas.iter().find(|ca| ca.certificate().is_some_and(|ca| own.is_signed_by(ca)));
     let is_valid = own.not_before() <= context.now && context.now <= own.not_after();
-    let is_revoked =
-        |ca: &Shown| ca.archive.find(own.serial()).is_some_and(|kept| kept.revoked.is_some());
+    let is_revoked = |ca: &Shown| ca.archive.find(own.serial()).is_some_and(|kept| kept.revoked.is_some());
     if !is_valid || issuer.is_none_or(is_revoked) {
         return Err(Refusal::denied(format!(
             "Authentication failed. Further information: No admin authenticated for certificate with serialNumber {} and \

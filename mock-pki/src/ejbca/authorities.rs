@@ -120,8 +120,10 @@ pub(crate) fn list(context: &Context<'_>) -> Answer {
 pub(crate) fn download(context: &Context<'_>, dn: &str) -> Result<Answer, Refusal> {
     let normal = normal(dn);
     let ca = context.state.ca_with_dn(dn).ok_or_else(|| no_such_id(&normal))?;
-    let name: String =
-        normal.chars().map(|letter| if letter.is_ascii_graphic() && letter != '"' { letter } else { '_' }).collect();
+    let name: String = normal
+        .chars()
+        .map(|letter| if letter.is_ascii_graphic() && letter != '"' { letter } else { '_' })
+        .collect();
     Ok(Answer::file(&format!("{name}.cacert.pem"), pem(ca.authority.chain())))
 }
 

@@ -74,8 +74,13 @@ impl Body {
 }
 
 /// 201 with a new certificate.
-pub(crate) fn certificate(certificate: &Certificate, chain: Option<&[Certificate]>, format: Format) -> Answer {
-    let certificate_chain = chain.map(|chain| chain.iter().map(|certificate| format.write(certificate)).collect());
+pub(crate) fn certificate(
+    certificate: &Certificate,
+    chain: Option<&[Certificate]>,
+    format: Format,
+) -> Answer {
+    let certificate_chain =
+        chain.map(|chain| chain.iter().map(|certificate| format.write(certificate)).collect());
     Answer::json(StatusCode::CREATED, &Body { certificate_chain, ..Body::new(certificate, format) })
 }
 

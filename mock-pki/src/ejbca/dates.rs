@@ -50,9 +50,14 @@ mod tests {
         assert_eq!(strict("2023-06-15T14:07:09Z"), Some(at));
         assert_eq!(of_validity("2023-06-15 14:07:09"), Some(at));
         assert_eq!(of_validity("2023-06-15 16:07:09+02:00"), Some(at));
-        assert_eq!((lenient("2023-06-15T16:07:09+02:00"), lenient("2023-06-15T14:07:09")), (Some(at), Some(at)));
+        assert_eq!(
+            (lenient("2023-06-15T16:07:09+02:00"), lenient("2023-06-15T14:07:09")),
+            (Some(at), Some(at))
+        );
         assert_eq!((iso(at), whole(at)), ("2023-06-15T14:07:09Z".to_owned(), at));
-        for odd in ["", "2023-06-15", "2023-02-30T00:00:00Z", "2023-06-15T14:07:09+02:00", "é23-06-15T14:07:09Z"] {
+        for odd in
+            ["", "2023-06-15", "2023-02-30T00:00:00Z", "2023-06-15T14:07:09+02:00", "é23-06-15T14:07:09Z"]
+        {
             assert_eq!((strict(odd), of_validity(odd)), (None, None), "{odd}");
         }
     }

@@ -100,7 +100,8 @@ pub(crate) fn add(context: &Context<'_>) -> Result<Answer, Refusal> {
 /// `POST /v1/endentity/{endentity_name}/setstatus`
 pub(crate) fn set_status(context: &Context<'_>, username: &str) -> Result<Answer, Refusal> {
     let fields = &context.request.fields;
-    let invalid = |what: &str| Refusal::bad(format!("Invalid SetEndEntityStatusRestRequest content, {what}."));
+    let invalid =
+        |what: &str| Refusal::bad(format!("Invalid SetEndEntityStatusRestRequest content, {what}."));
     let token = fields.full_text("token")?.ok_or_else(|| invalid("token can not be null or empty"))?;
     let token = token_named(&token).ok_or_else(|| invalid("unrecognized token"))?;
     let status = fields.full_text("status")?.ok_or_else(|| invalid("status can not be null or empty"))?;
@@ -195,7 +196,8 @@ pub(crate) fn search(context: &Context<'_>) -> Result<Answer, Refusal> {
 
 impl Criterion {
     fn read(context: &Context<'_>, fields: Option<&Fields>) -> Result<Self, Refusal> {
-        let fields = fields.ok_or_else(|| Refusal::bad("Invalid search criteria content, can not be null."))?;
+        let fields =
+            fields.ok_or_else(|| Refusal::bad("Invalid search criteria content, can not be null."))?;
         let needed = |name: &str| {
             let problem = format!("Invalid search criteria content, {name} can not be null or empty.");
             fields.full_text(name)?.ok_or_else(|| Refusal::bad(problem))
@@ -208,7 +210,8 @@ impl Criterion {
             "LIKE" => true,
             _ => return Err(Refusal::bad("Invalid search criteria's operation, unrecognized.")),
         };
-        let unknown = |what: &str| Err(Refusal::bad(format!("Invalid search criteria content, unknown {what}.")));
+        let unknown =
+            |what: &str| Err(Refusal::bad(format!("Invalid search criteria content, unknown {what}.")));
         match property.as_str() {
             "QUERY" | "USERNAME" | "SUBJECT_DN" => {}
             _ if is_like => {
@@ -227,9 +230,15 @@ impl Criterion {
                 ));
             }
             "MODIFIED_BEFORE" | "MODIFIED_AFTER" if dates::strict(&value).is_none() => {
-                return Err(Refusal::bad("Invalid search criteria content, value does not contain proper date."));
+                return Err(Refusal::bad(
+                    "Invalid search criteria content, value does not contain proper date.",
+                ));
             }
-            "END_ENTITY_PROFILE" | "CERTIFICATE_PROFILE" | "CA" | "STATUS" | "MODIFIED_BEFORE"
+            "END_ENTITY_PROFILE"
+            | "CERTIFICATE_PROFILE"
+            | "CA"
+            | "STATUS"
+            | "MODIFIED_BEFORE"
             | "MODIFIED_AFTER" => {}
             _ => return Err(Refusal::bad("Invalid search criteria's property, unrecognized.")),
         }
@@ -244,7 +253,11 @@ impl Criterion {
     fn holds(&self, username: &str, entity: &EndEntity) -> bool {
         let alternative = entity.subject_alt_name.as_deref();
         match self.property.as_str() {
-            "QUERY" => self.says(username) || self.says(&entity.dn) || alternative.is_some_and(|text| self.says(text)),
+            "QUERY" => {
+                self.says(username)
+                    || self.says(&entity.dn)
+                    || alternative.is_some_and(|text| self.says(text))
+            }
             "USERNAME" => self.says(username),
             "SUBJECT_DN" => self.says(&entity.dn),
             "END_ENTITY_PROFILE" => entity.end_entity_profile.name == self.value,

@@ -59,7 +59,8 @@ pub(crate) struct Fulfilled {
 /// `POST /v1/certificate/pkcs10enroll`
 pub(crate) fn enrol(context: &Context<'_>) -> Result<Answer, Refusal> {
     let fields = &context.request.fields;
-    let format = if fields.has("response_format") { fields.text("response_format")? } else { Some("DER".to_owned()) };
+    let format =
+        if fields.has("response_format") { fields.text("response_format")? } else { Some("DER".to_owned()) };
     let format = Format::of_enrolment(format.as_deref())
         .ok_or_else(|| Refusal::bad("Invalid input. Response format can only be DER or PKCS7"))?;
     let with_chain = fields.boolean("include_chain")?;

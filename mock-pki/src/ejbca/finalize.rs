@@ -49,7 +49,11 @@ pub(crate) fn hold(context: &Context<'_>, enrolment: Enrolment, approved_after: 
         held.pop_first();
     }
     held.insert(id, entry);
-    waiting(context, id, "Add Entity request has been added for approval by authorized administrators.".to_owned())
+    waiting(
+        context,
+        id,
+        "Add Entity request has been added for approval by authorized administrators.".to_owned(),
+    )
 }
 
 /// That a request waits. The link lacks the resource's path, as EJBCA's does.

@@ -26,6 +26,7 @@ mod records;
 mod request;
 mod revoke;
 mod search;
+mod shape;
 
 use aws_lc_rs::hmac;
 use http::{StatusCode, request::Parts};
@@ -135,8 +136,11 @@ fn handle(epoch: &Epoch, call: &Call) -> Answered {
     match route(&Context { epoch, state, call, request: &request, now }) {
         Ok(answer) => answered(answer),
         Err(refusal) => {
-            let request_id =
-                if let Refusal::Waiting(waiting) = &refusal { Some(waiting.request_id.to_string()) } else { None };
+            let request_id = if let Refusal::Waiting(waiting) = &refusal {
+                Some(waiting.request_id.to_string())
+            } else {
+                None
+            };
             Answered { request_id, ..answered(refusal.into()) }
         }
     }

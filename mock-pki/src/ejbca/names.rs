@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 use ca::GeneralName;
 use x509::{DistinguishedName, SubjectAltName};
 
-use crate::ejbca::der::{
-    IA5_STRING, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING, tlv,
-};
+use crate::ejbca::der::{IA5_STRING, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING, tlv};
 
 struct Kind {
     /// As it is written; the other spellings are read too.
@@ -56,7 +54,8 @@ impl Dn {
             let (name, value) = part.split_once('=')?;
             let (name, value) = (name.trim(), unescape(value.trim()));
             let known = |kind: &Kind| {
-                kind.name.eq_ignore_ascii_case(name) || kind.also.iter().any(|also| also.eq_ignore_ascii_case(name))
+                kind.name.eq_ignore_ascii_case(name)
+                    || kind.also.iter().any(|also| also.eq_ignore_ascii_case(name))
             };
             let at = KINDS.iter().position(known)?;
             if value.is_empty() {
@@ -218,7 +217,8 @@ mod tests {
 
     #[test]
     fn alternative_names_are_read_as_they_are_written() {
-        let text = "dNSName=web.example.com, iPAddress=10.0.0.1, uniformResourceId=spiffe://a/b, rfc822name=a@b.c";
+        let text =
+            "dNSName=web.example.com, iPAddress=10.0.0.1, uniformResourceId=spiffe://a/b, rfc822name=a@b.c";
         let names = parse_alternative(text).unwrap();
         let encoded = ca::general_names(&names).unwrap();
         assert_eq!(names.len(), 4);

@@ -76,13 +76,18 @@ pub(crate) fn token(secret: &str, head: &Parts, body: &[u8], now: Timestamp) -> 
     let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     match field("grant_type") {
         Some("client_credentials") => {}
-        Some(_) => return problem(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Unsupported grant_type"),
+        Some(_) => {
+            return problem(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Unsupported grant_type");
+        }
         None => {
             return problem(StatusCode::BAD_REQUEST, "invalid_request", "Missing form parameter: grant_type");
         }
     }
     let (id, given) = basic(&head.headers).unwrap_or_else(|| {
-        (field("client_id").unwrap_or_default().to_owned(), field("client_secret").unwrap_or_default().to_owned())
+        (
+            field("client_id").unwrap_or_default().to_owned(),
+            field("client_secret").unwrap_or_default().to_owned(),
+        )
     });
     if id != CLIENT_ID {
         let description = "Invalid client or Invalid client credentials";

@@ -11,7 +11,8 @@ const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x0
 
 /// The DER of a `ContentInfo` with these certificates, in this order.
 pub(crate) fn with(certificates: &[Certificate]) -> Vec<u8> {
-    let certificates: Vec<u8> = certificates.iter().flat_map(|certificate| certificate.der().to_vec()).collect();
+    let certificates: Vec<u8> =
+        certificates.iter().flat_map(|certificate| certificate.der().to_vec()).collect();
     let signed_data = [
         tlv(INTEGER, &[1]),
         tlv(SET, &[]),

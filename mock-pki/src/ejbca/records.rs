@@ -40,7 +40,13 @@ struct Inner {
 
 impl Records {
     /// Refuses a key, or a name at this CA, that another end entity has: a new CA of EJBCA enforces both.
-    pub(crate) fn claim(&self, username: &str, ca: &'static str, spki: &[u8], subject: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn claim(
+        &self,
+        username: &str,
+        ca: &'static str,
+        spki: &[u8],
+        subject: &[u8],
+    ) -> Result<(), Refusal> {
         /// The DER of a name without attributes, which everybody may have.
         const NO_NAME: &[u8] = &[0x30, 0];
         let mut inner = lock(&self.0);

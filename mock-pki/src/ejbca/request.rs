@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 use crate::ejbca::{
     answer::{Answer, Refusal},
     fields::Fields,
+    shape,
 };
 
 /// Where all resources are.
@@ -23,8 +24,14 @@ pub(crate) enum Resource {
     Search,
     SearchV2,
     Expire,
-    Revoke { issuer_dn: String, serial_number: String },
-    RevocationStatus { issuer_dn: String, serial_number: String },
+    Revoke {
+        issuer_dn: String,
+        serial_number: String,
+    },
+    RevocationStatus {
+        issuer_dn: String,
+        serial_number: String,
+    },
     ListCas,
     DownloadCa(String),
     LatestCrl(String),
@@ -157,7 +164,9 @@ impl Request {
                     "RESTEASY003065: Cannot consume content type",
                 ));
             }
-            Fields::read(body)?
+            let fields = Fields::read(body)?;
+            shape::check(&resource, &fields)?;
+            fields
         } else {
             Fields::default()
         };
@@ -219,7 +228,8 @@ mod tests {
     #[test]
     fn a_name_in_a_path_may_hold_a_slash_when_it_is_escaped() {
         let found = Resource::find("/v1/certificate/CN=a%2Fb,O=c%20d/0AFF/revoke");
-        let revoke = Resource::Revoke { issuer_dn: "CN=a/b,O=c d".to_owned(), serial_number: "0AFF".to_owned() };
+        let revoke =
+            Resource::Revoke { issuer_dn: "CN=a/b,O=c d".to_owned(), serial_number: "0AFF".to_owned() };
         assert_eq!(found, Some(revoke));
     }
 
@@ -228,7 +238,8 @@ mod tests {
         assert_eq!(Resource::find("/v1/certificate/search"), Some(Resource::Search));
         assert_eq!(Resource::find("/v1/endentity/search"), Some(Resource::SearchEndEntities));
         assert_eq!(Resource::find("/v1/endentity/"), Some(Resource::AddEndEntity));
-        for nowhere in ["", "/", "/v1", "/v3/certificate/search", "/v1/certificate", "/v1/ca/x/y/z/download"] {
+        for nowhere in ["", "/", "/v1", "/v3/certificate/search", "/v1/certificate", "/v1/ca/x/y/z/download"]
+        {
             assert_eq!(Resource::find(nowhere), None, "{nowhere}");
         }
     }

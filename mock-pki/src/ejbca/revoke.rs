@@ -35,12 +35,24 @@ const REASONS: [Reason; 11] = [
     Reason { name: "UNSPECIFIED", number: 0, what: What::Revokes(None) },
     Reason { name: "KEY_COMPROMISE", number: 1, what: What::Revokes(Some(CrlReason::KeyCompromise)) },
     Reason { name: "CA_COMPROMISE", number: 2, what: What::Revokes(Some(CrlReason::CaCompromise)) },
-    Reason { name: "AFFILIATION_CHANGED", number: 3, what: What::Revokes(Some(CrlReason::AffiliationChanged)) },
+    Reason {
+        name: "AFFILIATION_CHANGED",
+        number: 3,
+        what: What::Revokes(Some(CrlReason::AffiliationChanged)),
+    },
     Reason { name: "SUPERSEDED", number: 4, what: What::Revokes(Some(CrlReason::Superseded)) },
-    Reason { name: "CESSATION_OF_OPERATION", number: 5, what: What::Revokes(Some(CrlReason::CessationOfOperation)) },
+    Reason {
+        name: "CESSATION_OF_OPERATION",
+        number: 5,
+        what: What::Revokes(Some(CrlReason::CessationOfOperation)),
+    },
     Reason { name: "CERTIFICATE_HOLD", number: 6, what: What::Revokes(Some(CrlReason::CertificateHold)) },
     Reason { name: "REMOVE_FROM_CRL", number: 8, what: What::Reinstates },
-    Reason { name: "PRIVILEGES_WITHDRAWN", number: 9, what: What::Revokes(Some(CrlReason::PrivilegeWithdrawn)) },
+    Reason {
+        name: "PRIVILEGES_WITHDRAWN",
+        number: 9,
+        what: What::Revokes(Some(CrlReason::PrivilegeWithdrawn)),
+    },
     Reason { name: "AA_COMPROMISE", number: 10, what: What::Revokes(Some(CrlReason::AaCompromise)) },
 ];
 
@@ -117,7 +129,8 @@ pub(crate) fn revoke(context: &Context<'_>, issuer_dn: &str, serial_number: &str
         return Err(Refusal::bad("Invalidity date was given but not allowed by CA"));
     }
     if backdated.is_some() {
-        let profile = context.state.records.find(&serial).map_or("", |record| record.certificate_profile.name);
+        let profile =
+            context.state.records.find(&serial).map_or("", |record| record.certificate_profile.name);
         return Err(Refusal::Error(
             StatusCode::UNPROCESSABLE_ENTITY,
             format!(
@@ -130,7 +143,9 @@ pub(crate) fn revoke(context: &Context<'_>, issuer_dn: &str, serial_number: &str
     let after = match (reason.what, before) {
         (What::Revokes(reason), None) => Some(Revoked { at: now, reason }),
         // A hold may become permanent, since when it was one.
-        (What::Revokes(reason), Some(before)) if is_held && reason != before.reason => Some(Revoked { reason, ..before }),
+        (What::Revokes(reason), Some(before)) if is_held && reason != before.reason => {
+            Some(Revoked { reason, ..before })
+        }
         (What::Reinstates, Some(_)) if is_held => None,
         (What::Reinstates, _) => {
             return Err(conflict(format!(

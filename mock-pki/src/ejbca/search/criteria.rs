@@ -86,7 +86,12 @@ impl Criteria {
         Ok(criteria)
     }
 
-    fn add(&mut self, context: &Context<'_>, fields: Option<&Fields>, given: &mut Given) -> Result<(), Refusal> {
+    fn add(
+        &mut self,
+        context: &Context<'_>,
+        fields: Option<&Fields>,
+        given: &mut Given,
+    ) -> Result<(), Refusal> {
         let fields = fields.ok_or_else(|| invalid("content, can not be null."))?;
         let needed = |name: &str| {
             let problem = format!("content, {name} can not be null or empty.");
@@ -97,7 +102,8 @@ impl Criteria {
             .ok_or_else(|| Refusal::bad("Invalid search criteria's property, unrecognized."))?;
         let operation = Operation::named(&operation)
             .ok_or_else(|| Refusal::bad("Invalid search criteria's operation, unrecognized."))?;
-        let should = |what: &str| Refusal::bad(format!("Invalid search criteria's operation, should be {what}."));
+        let should =
+            |what: &str| Refusal::bad(format!("Invalid search criteria's operation, should be {what}."));
         let unknown = |what: &str| invalid(&format!("content, unknown {what}."));
         match property {
             Property::Text(text) => {
@@ -178,7 +184,8 @@ fn in_time(date: Date, is_before: bool, at: Timestamp, found: &Found<'_>) -> boo
 /// Whether a certificate says `value`, which is in lower case.
 fn says(text: Text, value: &str, is_exact: bool, found: &Found<'_>) -> bool {
     let same = |own: Option<&str>| {
-        own.map(str::to_lowercase).is_some_and(|own| if is_exact { own == value } else { own.contains(value) })
+        own.map(str::to_lowercase)
+            .is_some_and(|own| if is_exact { own == value } else { own.contains(value) })
     };
     let record = found.record.as_deref();
     let holds = |text: Text| match text {
@@ -262,15 +269,17 @@ impl Given {
             return bad("multiple 'QUERY' properties are not allowed.");
         }
         if self.texts.len() > 1 {
-            return bad(
-                "combining 'QUERY', 'SERIAL_NUMBER' 'USERNAME', SUBJECT_DN, SUBJECT_ALT_NAME, \
-                 EXTERNAL_ACCOUNT_BINDING_ID properties is not allowed.",
-            );
+            return bad("combining 'QUERY', 'SERIAL_NUMBER' 'USERNAME', SUBJECT_DN, SUBJECT_ALT_NAME, \
+                 EXTERNAL_ACCOUNT_BINDING_ID properties is not allowed.");
         }
         if self.statuses > STATUSES.len() {
             return bad("'STATUS' property repetition.");
         }
-        let dates = [(Date::Issued, "ISSUED_DATE"), (Date::Revoked, "REVOCATION_DATE"), (Date::Expires, "EXPIRE_DATE")];
+        let dates = [
+            (Date::Issued, "ISSUED_DATE"),
+            (Date::Revoked, "REVOCATION_DATE"),
+            (Date::Expires, "EXPIRE_DATE"),
+        ];
         for (date, name) in dates {
             for (is_before, operation) in [(true, "BEFORE"), (false, "AFTER")] {
                 if self.dates.iter().filter(|given| **given == (date, is_before)).count() > 1 {

@@ -39,7 +39,8 @@ impl Found<'_> {
 
     /// When something last happened to it.
     pub(crate) fn updated(&self) -> Timestamp {
-        let issued = self.record.as_ref().map_or_else(|| self.certificate.not_before(), |record| record.issued_at);
+        let issued =
+            self.record.as_ref().map_or_else(|| self.certificate.not_before(), |record| record.issued_at);
         self.revoked.map_or(issued, |revoked| revoked.at)
     }
 

@@ -19,7 +19,8 @@ pub(crate) fn checked_maximum(fields: &Fields, subject: &str, property: &str) ->
         return Err(Refusal::bad(format!("{subject}, can not be null.")));
     };
     if most <= 0 {
-        let how = if property.is_empty() { "can not be less or equal to zero." } else { "can not less than 0." };
+        let how =
+            if property.is_empty() { "can not be less or equal to zero." } else { "can not less than 0." };
         return Err(Refusal::bad(format!("{subject}, {property}{how}")));
     }
     if most > MAX_RESULTS {

@@ -71,7 +71,8 @@ pub(crate) fn expiring(context: &Context<'_>) -> Result<Answer, Refusal> {
     let (offset, most): (i32, i32) =
         (context.request.number("offset")?, context.request.number("maxNumberOfResults")?);
     let now = context.now;
-    let until = SignedDuration::try_from_hours(days.saturating_mul(24)).and_then(|days| now.checked_add(days).ok());
+    let until =
+        SignedDuration::try_from_hours(days.saturating_mul(24)).and_then(|days| now.checked_add(days).ok());
     let mut found = found::all(context.state, |found| {
         let ends = found.certificate.not_after();
         found.revoked.is_none() && ends > now && until.is_none_or(|until| ends < until)

@@ -182,7 +182,8 @@ impl Sort {
             "EXPIRE_DATE",
             "REVOCATION_DATE",
         ];
-        let upper = |name: &str| Ok::<_, Refusal>(fields.text(name)?.unwrap_or_default().to_ascii_uppercase());
+        let upper =
+            |name: &str| Ok::<_, Refusal>(fields.text(name)?.unwrap_or_default().to_ascii_uppercase());
         let (property, operation) = (upper("property")?, upper("operation")?);
         if !PROPERTIES.contains(&property.as_str()) {
             return Err(Refusal::bad("Invalid search criteria sort property."));
@@ -203,12 +204,12 @@ impl Sort {
             "EXTERNAL_ACCOUNT_BINDING_ID" => {
                 by_name(&|found| found.record.as_ref().and_then(|record| record.account_binding_id.clone()))
             }
-            "END_ENTITY_PROFILE" => {
-                by_number(&|found| found.record.as_ref().map_or(0, |record| record.end_entity_profile.id.into()))
-            }
-            "CERTIFICATE_PROFILE" => {
-                by_number(&|found| found.record.as_ref().map_or(0, |record| record.certificate_profile.id.into()))
-            }
+            "END_ENTITY_PROFILE" => by_number(&|found| {
+                found.record.as_ref().map_or(0, |record| record.end_entity_profile.id.into())
+            }),
+            "CERTIFICATE_PROFILE" => by_number(&|found| {
+                found.record.as_ref().map_or(0, |record| record.certificate_profile.id.into())
+            }),
             "STATUS" => by_number(&|found| found.status().into()),
             "UPDATE_TIME" => by_number(&|found| found.updated().as_millisecond()),
             "ISSUED_DATE" => by_number(&|found| found.certificate.not_before().as_millisecond()),

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Clients that others wrote, against a mock-pki of its own: mock-pki/tests/clients/.
+# usage: scripts/mock-pki-clients.sh [CLIENT…, default all]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+. scripts/background.sh
+
+require cargo go
+
+# go_client NAME: builds mock-pki/tests/clients/NAME into the cache and prints where it is. The folder's name is a hash of
+# the sources, so that nothing old is run and nothing is built twice.
+go_client() {
+    local sources=mock-pki/tests/clients/$1 hash home
+    hash=$(cat "$sources"/*.go "$sources"/go.mod "$sources"/go.sum | sha256sum | cut -c1-16)
+    home=$cache/clients/$1/$hash
+    if [ ! -x "$home/$1" ]; then
+        echo "building $sources" >&2
+        (cd "$sources" && test -z "$(gofmt -l .)" && go vet . && go build -mod=readonly -buildvcs=false -o "$home/$1" .) >&2
+    fi
+    echo "$home/$1"
+}
+
+# Keyfactor's Go client, by certificate and by token.
+ejbca() {
+    local client
+    client=$(go_client ejbca)
+    SSL_CERT_FILE=$work/ca.pem "$client" "$work/ready.json" "$work/ca.pem" "$work/client.pem" "$work/client.key"
+}
+
+clients=("$@")
+if [ ${#clients[@]} = 0 ]; then clients=(ejbca); fi
+
+cargo build --locked -p mock-pki
+work=$(mktemp -d)
+trap 'end_all; rm -rf "$work"' EXIT
+background "$work/log" "$CARGO_TARGET_DIR/debug/mock-pki" --vault-listen 127.0.0.1:0 --ejbca-listen 127.0.0.1:0 \
+    --control-listen 127.0.0.1:0 --tls-ca-out "$work/ca.pem" --ejbca-client-out "$work" --ready-file "$work/ready.json"
+until_says "$work/log" "control port"
+for client in "${clients[@]}"; do "$client"; done
