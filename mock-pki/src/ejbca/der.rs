@@ -13,15 +13,14 @@ pub(crate) const CONTEXT_0: u8 = 0xa0;
 /// One value with its tag and length.
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut encoded = vec![tag];
-    match u8::try_from(content.len()) {
-        Ok(short @ ..0x80) => encoded.push(short),
-        _ => {
-            let length = content.len().to_be_bytes();
-            let zeros = length.iter().take_while(|byte| **byte == 0).count();
-            let digits = length.get(zeros..).unwrap_or_default();
-            encoded.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
-            encoded.extend_from_slice(digits);
-        }
+    if let Ok(short @ ..0x80) = u8::try_from(content.len()) {
+        encoded.push(short);
+    } else {
+        let length = content.len().to_be_bytes();
+        let zeros = length.iter().take_while(|byte| **byte == 0).count();
+        let digits = length.get(zeros..).unwrap_or_default();
+        encoded.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
+        encoded.extend_from_slice(digits);
     }
     encoded.extend_from_slice(content);
     encoded

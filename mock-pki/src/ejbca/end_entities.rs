@@ -66,7 +66,7 @@ pub(crate) struct EndEntity {
     /// The CA's name.
     pub(crate) ca: &'static str,
     pub(crate) certificate_profile: &'static CertificateProfile,
-    pub(crate) end_entity_profile: EndEntityProfile,
+    pub(crate) profile: EndEntityProfile,
     pub(crate) account_binding_id: Option<String>,
     pub(crate) extension_data: Vec<(String, String)>,
     pub(crate) modified: Timestamp,

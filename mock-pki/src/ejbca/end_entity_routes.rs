@@ -3,20 +3,17 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::{
-    archive::Revoked,
-    ejbca::{
-        Context,
-        answer::{Answer, Refusal},
-        authorities::short,
-        dates,
-        end_entities::{EndEntity, Status, TOKENS},
-        fields::Fields,
-        names::Dn,
-        profiles::{CertificateProfile, EndEntityProfile},
-        revoke,
-        search::{checked_list, checked_maximum},
-    },
+use crate::ejbca::{
+    Context,
+    answer::{Answer, Refusal},
+    authorities::short,
+    dates,
+    end_entities::{EndEntity, Status, TOKENS},
+    fields::Fields,
+    names::Dn,
+    profiles::{CertificateProfile, EndEntityProfile},
+    revoke,
+    search::{checked_list, checked_maximum},
 };
 
 #[derive(Serialize)]
@@ -85,7 +82,7 @@ pub(crate) fn add(context: &Context<'_>) -> Result<Answer, Refusal> {
         password: fields.full_text("password")?,
         ca: ca.name,
         certificate_profile,
-        end_entity_profile,
+        profile: end_entity_profile,
         account_binding_id: fields.full_text("account_binding_id")?,
         extension_data: [fields.pairs("extension_data")?, fields.pairs("custom_data")?].concat(),
         modified: context.now,
@@ -124,7 +121,8 @@ pub(crate) fn set_status(context: &Context<'_>, username: &str) -> Result<Answer
 pub(crate) fn revoke(context: &Context<'_>, username: &str) -> Result<Answer, Refusal> {
     let Context { state, now, .. } = *context;
     let fields = &context.request.fields;
-    let reason = revoke::by_number(fields.integer("reason_code")?.unwrap_or_default()).ok_or_else(|| {
+    let number = fields.integer("reason_code")?.unwrap_or_default();
+    let revoked = revoke::with_reason(number, now).ok_or_else(|| {
         Refusal::bad(
             "Invalid EndEntityRevocationRestRequest property, unrecognized reason, must be one of RFC5280 section 5.3.1..",
         )
@@ -138,7 +136,7 @@ pub(crate) fn revoke(context: &Context<'_>, username: &str) -> Result<Answer, Re
         let mut is_changed = false;
         for serial in &serials {
             if ca.archive.find(serial).is_some_and(|kept| kept.revoked.is_none()) {
-                revoke::set(context, ca, serial, Some(Revoked { at: now, reason }));
+                revoke::set(context, ca, serial, Some(revoked));
                 is_changed = true;
             }
         }
@@ -260,7 +258,7 @@ impl Criterion {
             }
             "USERNAME" => self.says(username),
             "SUBJECT_DN" => self.says(&entity.dn),
-            "END_ENTITY_PROFILE" => entity.end_entity_profile.name == self.value,
+            "END_ENTITY_PROFILE" => entity.profile.name == self.value,
             "CERTIFICATE_PROFILE" => entity.certificate_profile.name == self.value,
             "CA" => entity.ca == self.value,
             "STATUS" => Status::named(&self.value) == Some(entity.status),

@@ -91,7 +91,7 @@ struct Context<'a> {
 }
 
 #[derive(Serialize)]
-struct Status {
+struct Told {
     status: &'static str,
     version: &'static str,
     revision: &'static str,
@@ -152,8 +152,8 @@ fn answered(answer: Answer) -> Answered {
 
 fn route(context: &Context<'_>) -> Result<Answer, Refusal> {
     if let Resource::Status(version) = context.request.resource {
-        let status = Status { status: "OK", version, revision: REVISION };
-        return Ok(Answer::json(StatusCode::OK, &status));
+        let told = Told { status: "OK", version, revision: REVISION };
+        return Ok(Answer::json(StatusCode::OK, &told));
     }
     auth::authenticate(context)?;
     match &context.request.resource {

@@ -28,7 +28,7 @@ pub const CLIENT_ID: &str = "mock-pki";
 const LIFESPAN: i64 = 300;
 
 #[derive(Serialize)]
-struct Token {
+struct Granted {
     access_token: String,
     expires_in: i64,
     refresh_expires_in: i64,
@@ -99,7 +99,7 @@ pub(crate) fn token(secret: &str, head: &Parts, body: &[u8], now: Timestamp) -> 
     }
     let scope: String = field("scope").unwrap_or("profile email").chars().take(200).collect();
     let access_token = sign(&key(secret), &scope, now);
-    let token = Token {
+    let granted = Granted {
         access_token,
         expires_in: LIFESPAN,
         refresh_expires_in: 0,
@@ -107,7 +107,7 @@ pub(crate) fn token(secret: &str, head: &Parts, body: &[u8], now: Timestamp) -> 
         not_before_policy: 0,
         scope,
     };
-    Answer::json(StatusCode::OK, &token)
+    Answer::json(StatusCode::OK, &granted)
 }
 
 fn problem(status: StatusCode, error: &'static str, error_description: &'static str) -> Answer {

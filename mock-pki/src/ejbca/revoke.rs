@@ -68,11 +68,11 @@ struct Status<'a> {
     revoked: bool,
 }
 
-/// The reason's number and CRL entry, where it revokes.
-pub(crate) fn by_number(number: i64) -> Option<Option<CrlReason>> {
+/// A revocation for the reason of this number, where that is one to revoke for.
+pub(crate) fn with_reason(number: i64, at: Timestamp) -> Option<Revoked> {
     let reason = REASONS.iter().find(|reason| i64::from(reason.number) == number)?;
     match reason.what {
-        What::Revokes(reason) => Some(reason),
+        What::Revokes(reason) => Some(Revoked { at, reason }),
         What::Reinstates => None,
     }
 }

@@ -60,7 +60,7 @@ impl Found<'_> {
 }
 
 /// All certificates that are kept and fit, those of one CA by serial number.
-pub(crate) fn all<'a>(state: &'a State, mut fits: impl FnMut(&Found<'_>) -> bool) -> Vec<Found<'a>> {
+pub(crate) fn all(state: &State, mut fits: impl FnMut(&Found<'_>) -> bool) -> Vec<Found<'_>> {
     let mut found = Vec::new();
     for ca in &state.cas {
         found.extend(ca.archive.filter_map(|serial, kept| {
