@@ -28,13 +28,19 @@ ejbca() {
     SSL_CERT_FILE=$work/ca.pem "$client" "$work/ready.json" "$work/ca.pem" "$work/client.pem" "$work/client.key"
 }
 
+# Venafi's library for Python.
+venafi() {
+    mock-pki/tests/clients/venafi/run.sh "$work/ready.json" "$work/ca.pem"
+}
+
 clients=("$@")
-if [ ${#clients[@]} = 0 ]; then clients=(ejbca); fi
+if [ ${#clients[@]} = 0 ]; then clients=(ejbca venafi); fi
 
 cargo build --locked -p mock-pki
 work=$(mktemp -d)
 trap 'end_all; rm -rf "$work"' EXIT
 background "$work/log" "$CARGO_TARGET_DIR/debug/mock-pki" --vault-listen 127.0.0.1:0 --ejbca-listen 127.0.0.1:0 \
+    --venafi-listen 127.0.0.1:0 --custom-listen off \
     --control-listen 127.0.0.1:0 --tls-ca-out "$work/ca.pem" --ejbca-client-out "$work" --ready-file "$work/ready.json"
 until_says "$work/log" "control port"
 for client in "${clients[@]}"; do "$client"; done

@@ -1,5 +1,12 @@
 //! The custom face: JSON, forms, bodies of old.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed step of a test is a failed test"
+)]
+
 mod common;
 
 use std::process::Command;

@@ -114,7 +114,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, error)
     }
 
-    fn because(self, details: impl ToString) -> Self {
+    fn because(self, details: &impl ToString) -> Self {
         Self { details: Some(details.to_string()), ..self }
     }
 
@@ -134,7 +134,7 @@ impl Problem {
 impl From<ca::CaError> for Problem {
     fn from(error: ca::CaError) -> Self {
         let failed = "Failed to create certificate";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "SIGNING_ERROR", failed).because(error)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "SIGNING_ERROR", failed).because(&error)
     }
 }
 

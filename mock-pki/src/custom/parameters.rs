@@ -71,7 +71,7 @@ fn text(body: &str) -> Vec<(String, String)> {
 /// Values that are no text are taken as they are written.
 fn json(body: &str) -> Result<Vec<(String, String)>, Problem> {
     let parsed: serde_json::Map<String, Value> = serde_json::from_str(body)
-        .map_err(|error| Problem::bad("PARSE_ERROR", "Failed to parse JSON request").because(error))?;
+        .map_err(|error| Problem::bad("PARSE_ERROR", "Failed to parse JSON request").because(&error))?;
     let pairs = parsed.into_iter().filter(|(_, value)| !value.is_null());
     Ok(pairs
         .map(|(name, value)| match value {

@@ -53,14 +53,14 @@ impl Wanted {
                 })?
             }
         };
-        let named = asked.get("subject").map(subject::parse).transpose()?;
-        let common_name = match &named {
+        let given = asked.get("subject").map(subject::parse).transpose()?;
+        let common_name = match &given {
             Some(parts) => parts.iter().rev().find(|(kind, _)| *kind == AttributeType::CommonName),
             None => None,
         };
         let common_name = common_name.map(|(_, value)| value.clone());
         let in_csr = csr.as_ref().and_then(|csr| csr.subject().common_name().map(str::to_owned));
-        let subject = match named {
+        let subject = match given {
             Some(parts) => {
                 let rdns: Vec<ca::Rdn> = parts.into_iter().map(|part| vec![part]).collect();
                 Subject::Der(ca::distinguished_name(&rdns)?)
@@ -95,9 +95,9 @@ fn read_csr(text: &str) -> Result<Csr, Problem> {
         format!("-----BEGIN CERTIFICATE REQUEST-----\n{}\n-----END CERTIFICATE REQUEST-----\n", text.trim())
     };
     let csr = Csr::from_pem(whole.as_bytes())
-        .map_err(|error| Problem::bad("INVALID_CSR", "Failed to parse CSR").because(error))?;
+        .map_err(|error| Problem::bad("INVALID_CSR", "Failed to parse CSR").because(&error))?;
     csr.verify().map_err(|error| {
-        Problem::bad("INVALID_SIGNATURE", "CSR signature validation failed").because(error)
+        Problem::bad("INVALID_SIGNATURE", "CSR signature validation failed").because(&error)
     })?;
     Ok(csr)
 }

@@ -64,7 +64,7 @@ fn phrase(text: &str) -> Option<ReasonPhrase> {
 pub(crate) struct Refusal(pub(crate) Answer);
 
 impl Refusal {
-    /// 400 with `{"Error": …}`, as the WebSDK says what is wrong with a request.
+    /// 400 with `{"Error": …}`, as the `WebSDK` says what is wrong with a request.
     pub(crate) fn bad(text: impl Into<String>) -> Self {
         let body = json!({ "Error": text.into() });
         Self(Answer::with(
@@ -74,7 +74,7 @@ impl Refusal {
         ))
     }
 
-    /// What the authorization server and the guard before the WebSDK say (RFC 6749 5.2, RFC 6750 3.1).
+    /// What the authorization server and the guard before the `WebSDK` say (RFC 6749 5.2, RFC 6750 3.1).
     pub(crate) fn oauth(status: StatusCode, error: &str, description: &str) -> Self {
         let body = json!({ "error": error, "error_description": description });
         Self(Answer { status, reason: None, body: Some(body), count: None })

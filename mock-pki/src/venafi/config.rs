@@ -18,12 +18,12 @@ use crate::{
 
 const SUCCESS: u16 = 1;
 
-fn failed(result: u16, error: String) -> Answer {
+fn failed(result: u16, error: &str) -> Answer {
     Answer::ok(json!({ "Error": error, "Result": result }))
 }
 
 fn no_object(dn: &str) -> Answer {
-    failed(400, format!("Object {dn} does not exist."))
+    failed(400, &format!("Object {dn} does not exist."))
 }
 
 /// What is done to an object; the caller gets to know if there is none.
@@ -77,12 +77,12 @@ pub(crate) fn is_valid(state: &State, fields: &Fields) -> Result<Answer, Refusal
 pub(crate) fn create(state: &State, fields: &Fields, now: Timestamp) -> Result<Answer, Refusal> {
     let (text, class) = (fields.needed("ObjectDN")?, fields.needed("Class")?);
     if class != "Policy" {
-        return Ok(failed(403, format!("Objects of class {class} cannot be created.")));
+        return Ok(failed(403, &format!("Objects of class {class} cannot be created.")));
     }
-    let Some(dn) = Dn::parse(text) else { return Ok(failed(407, format!("{text} is not a valid DN."))) };
+    let Some(dn) = Dn::parse(text) else { return Ok(failed(407, &format!("{text} is not a valid DN."))) };
     let mut tree = lock(&state.tree);
     if tree.find(&dn).is_some() {
-        return Ok(failed(401, format!("Object {dn} already exists.")));
+        return Ok(failed(401, &format!("Object {dn} already exists.")));
     }
     let parent = dn.parent().filter(|parent| tree.find(parent).is_some_and(|node| node.folder().is_some()));
     if parent.is_none() {

@@ -100,17 +100,18 @@ pub(crate) fn encrypted_key(key: &SigningKey, password: &str) -> Result<Vec<u8>,
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = vec![tag];
-    match u8::try_from(length) {
-        Ok(short @ ..0x80) => out.push(short),
-        _ => {
-            let bytes = length.to_be_bytes();
-            let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
-            let significant = bytes.get(first..).unwrap_or_default();
-            out.push(0x80 | u8::try_from(significant.len()).unwrap_or(0x7f));
-            out.extend(significant);
-        }
+    if let Ok(short @ ..0x80) = u8::try_from(length) {
+        out.push(short);
+    } else {
+        let bytes = length.to_be_bytes();
+        let first = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+        let significant = bytes.get(first..).unwrap_or_default();
+        out.push(0x80 | u8::try_from(significant.len()).unwrap_or(0x7f));
+        out.extend(significant);
     }
-    parts.iter().for_each(|part| out.extend(*part));
+    for part in parts {
+        out.extend(*part);
+    }
     out
 }
 

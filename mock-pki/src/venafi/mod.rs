@@ -1,4 +1,4 @@
-//! The face of Venafi's Trust Protection Platform, today CyberArk Certificate Manager, Self-Hosted.
+//! The face of Venafi's Trust Protection Platform, today `CyberArk` Certificate Manager, Self-Hosted.
 //!
 //! ```text
 //! bytes ──> path, whatever its case ──> /vedauth? ──> token or API key, scope ──> route ──> Answer
@@ -50,7 +50,7 @@ use tree::{Attribute, Attributes, Kind, Tree};
 /// A release from before 25.1, in which keys came to be named by object identifiers. Those are taken all the same.
 const VERSION: &str = "24.1.2.2183";
 
-/// The WebSDK and the authorization server.
+/// The `WebSDK` and the authorization server.
 pub(crate) const FACE: Face = Face {
     name: "venafi",
     port: 8444,
@@ -76,6 +76,12 @@ pub(crate) struct State {
     ca: Ca,
 }
 
+/// Where the certificate authority is in the tree.
+const AUTHORITY: &str = "\\VED\\Policy\\CAs\\Mock PKI";
+
+/// An attribute of a folder there is at start: name, values, whether it is locked.
+type Given = (&'static str, &'static [&'static str], bool);
+
 impl State {
     /// `\VED\Policy\Certificates`, which allows everything, and `\VED\Policy\Restricted`, which does not.
     pub(crate) fn new(cas: &Cas, now: Timestamp) -> Self {
@@ -84,10 +90,9 @@ impl State {
             values: values.iter().map(|value| (*value).to_owned()).collect(),
             locked,
         };
-        let authority = "\\VED\\Policy\\CAs\\Mock PKI";
-        let open: &[(&str, &[&str], bool)] = &[(policy::CERTIFICATE_AUTHORITY, &[authority], false)];
-        let restricted: &[(&str, &[&str], bool)] = &[
-            (policy::CERTIFICATE_AUTHORITY, &[authority], true),
+        let open: &[Given] = &[(policy::CERTIFICATE_AUTHORITY, &[AUTHORITY], false)];
+        let restricted: &[Given] = &[
+            (policy::CERTIFICATE_AUTHORITY, &[AUTHORITY], true),
             ("Domain Suffix Whitelist", &["example.com"], true),
             ("Key Algorithm", &["RSA"], true),
             ("Key Bit Strength", &["2048"], true),
@@ -96,7 +101,7 @@ impl State {
             ("Prohibit Wildcard", &["1"], true),
             ("Prohibited SAN Types", &["IP", "Email", "URI", "UPN"], true),
         ];
-        let folders: [(&str, &[(&str, &[&str], bool)]); 4] = [
+        let folders: [(&str, &[Given]); 4] = [
             ("\\VED\\Policy", &[]),
             ("\\VED\\Policy\\CAs", &[]),
             ("\\VED\\Policy\\Certificates", open),
@@ -111,7 +116,7 @@ impl State {
                 tree.add(dn, Kind::Folder(attributes), now);
             }
         }
-        if let Some(dn) = Dn::parse(authority) {
+        if let Some(dn) = Dn::parse(AUTHORITY) {
             tree.add(dn, Kind::Ca, now);
         }
         Self { sessions: Sessions::default(), tree: Mutex::new(tree), ca: cas.issuing.clone() }
@@ -130,34 +135,43 @@ enum Needs {
     Login,
 }
 
-/// The scope that each path of the WebSDK needs, and the method it is called by. Nothing for a path that is not there.
+/// What is done to certificates by POST; no certificate's GUID.
+const OPERATIONS: [&str; 6] = ["checkpolicy", "renew", "request", "reset", "retrieve", "revoke"];
+
+/// What the paths of the `WebSDK` need, by method. Nothing for a path that is not there.
 fn route(method: &Method, path: &[&str]) -> Option<Needs> {
-    let get = method == Method::GET || method == Method::HEAD;
-    let (post, put) = (method == Method::POST, method == Method::PUT);
-    Some(match path {
-        ["certificates"] if get => Needs::Scope("certificate"),
-        ["certificates", "checkpolicy" | "request" | "renew" | "retrieve" | "reset"] if post => {
-            Needs::Scope("certificate:manage")
-        }
-        ["certificates", "revoke"] if post => Needs::Scope("certificate:revoke"),
-        ["certificates", _] if get => Needs::Scope("certificate"),
-        ["certificates", _] if put => Needs::Scope("certificate:manage"),
-        ["config", "create" | "writepolicy" | "clearpolicyattribute"] if post => {
-            Needs::Scope("configuration:manage")
-        }
-        [
-            "config",
-            "dntoguid" | "guidtodn" | "isvalid" | "readdn" | "readpolicy" | "findpolicy"
-            | "findobjectsofclass",
-        ] if post => Needs::Login,
-        ["metadata", "items"] if get => Needs::Login,
-        ["metadata", "get" | "getitems" | "set"] if post => Needs::Login,
-        ["identity", "self"] if get => Needs::Login,
-        ["identity", "browse" | "validate"] if post => Needs::Login,
-        ["systemstatus", "version"] if get => Needs::Login,
-        ["log"] if post => Needs::Login,
-        _ => return None,
-    })
+    match *method {
+        Method::GET | Method::HEAD => match path {
+            ["certificates", guid] if OPERATIONS.contains(guid) => None,
+            ["certificates"] | ["certificates", _] => Some(Needs::Scope("certificate")),
+            ["metadata", "items"] | ["identity", "self"] | ["systemstatus", "version"] => Some(Needs::Login),
+            _ => None,
+        },
+        Method::PUT => match path {
+            ["certificates", guid] if OPERATIONS.contains(guid) => None,
+            ["certificates", _] => Some(Needs::Scope("certificate:manage")),
+            _ => None,
+        },
+        Method::POST => match path {
+            ["certificates", "revoke"] => Some(Needs::Scope("certificate:revoke")),
+            ["certificates", operation] if OPERATIONS.contains(operation) => {
+                Some(Needs::Scope("certificate:manage"))
+            }
+            ["config", "create" | "writepolicy" | "clearpolicyattribute"] => {
+                Some(Needs::Scope("configuration:manage"))
+            }
+            [
+                "config",
+                "dntoguid" | "guidtodn" | "isvalid" | "readdn" | "readpolicy" | "findpolicy"
+                | "findobjectsofclass",
+            ]
+            | ["metadata", "get" | "getitems" | "set"]
+            | ["identity", "browse" | "validate"]
+            | ["log"] => Some(Needs::Login),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn answer(epoch: &Epoch, call: &Call) -> Result<Answer, Refusal> {

@@ -302,9 +302,11 @@ fn key_algorithm(fields: &Fields, policy: &Policy) -> Result<KeyAlgorithm, Refus
     );
     if let Some(set) = fields.text("PkixParameterSet")? {
         if let Some(size) = set.strip_prefix("1.3.6.1.4.1.28783.10.1.1.") {
-            ("RSA".clone_into(&mut kind), bits = size.parse().unwrap_or_default());
+            "RSA".clone_into(&mut kind);
+            bits = size.parse().unwrap_or_default();
         } else if let Some(size) = set.strip_prefix("1.3.6.1.4.1.28783.10.2.1.") {
-            ("ECC".clone_into(&mut kind), curve = format!("P{size}"));
+            "ECC".clone_into(&mut kind);
+            curve = format!("P{size}");
         }
     }
     Ok(match (kind.as_str(), bits, curve.as_str()) {

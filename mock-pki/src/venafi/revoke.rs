@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-fn refused(text: String) -> Refusal {
+fn refused(text: &str) -> Refusal {
     let mut refusal = Refusal::bad("");
     refusal.0.body = Some(json!({ "Error": text, "Requested": false, "Success": false }));
     refusal
@@ -31,20 +31,20 @@ pub(crate) fn revoke(context: &Context<'_>, fields: &Fields) -> Result<Answer, R
         3 => Some(CrlReason::AffiliationChanged),
         4 => Some(CrlReason::Superseded),
         5 => Some(CrlReason::CessationOfOperation),
-        other => return Err(refused(format!("Reason {other} is not valid."))),
+        other => return Err(refused(&format!("Reason {other} is not valid."))),
     };
     let disable = fields.flag("Disable")?;
     let serial = match (fields.text("CertificateDN")?, fields.text("Thumbprint")?) {
         (Some(dn), _) => current(context, dn, disable)?,
         (None, Some(thumbprint)) => with_thumbprint(context, thumbprint, disable)?,
-        (None, None) => return Err(refused("CertificateDN or Thumbprint is needed.".to_owned())),
+        (None, None) => return Err(refused("CertificateDN or Thumbprint is needed.")),
     };
     let ca = &context.state.ca;
     let revoked = Revoked { at: context.now, reason };
     let before = ca
         .archive
         .revoke(&serial, revoked)
-        .ok_or_else(|| refused("The certificate is not known to the certificate authority.".to_owned()))?;
+        .ok_or_else(|| refused("The certificate is not known to the certificate authority."))?;
     if before.revoked.is_some() {
         let warning = "The certificate is revoked already.";
         return Ok(Answer::ok(json!({ "Requested": false, "Success": true, "Warning": warning })));
@@ -56,7 +56,7 @@ pub(crate) fn revoke(context: &Context<'_>, fields: &Fields) -> Result<Answer, R
 
 fn current(context: &Context<'_>, text: &str, disable: bool) -> Result<Vec<u8>, Refusal> {
     let missing = || {
-        refused(format!(
+        refused(&format!(
             "CertificateDN error. CertificateDN: \"{text}\" does not exist or you do not have sufficient rights to the object."
         ))
     };
@@ -66,7 +66,7 @@ fn current(context: &Context<'_>, text: &str, disable: bool) -> Result<Vec<u8>, 
     let idle = matches!(enrollment.stage, Stage::Idle);
     let serial = enrollment.current().filter(|_| idle).map(|version| version.certificate.serial().to_vec());
     let serial =
-        serial.ok_or_else(|| refused(format!("Certificate {dn} does not have a certificate to revoke.")))?;
+        serial.ok_or_else(|| refused(&format!("Certificate {dn} does not have a certificate to revoke.")))?;
     enrollment.is_disabled |= disable;
     Ok(serial)
 }
@@ -80,7 +80,7 @@ fn with_thumbprint(context: &Context<'_>, text: &str, disable: bool) -> Result<V
         Some((node.dn.clone(), version.certificate.serial().to_vec()))
     });
     let (dn, serial) =
-        found.ok_or_else(|| refused(format!("No certificate with the thumbprint {wanted} was found.")))?;
+        found.ok_or_else(|| refused(&format!("No certificate with the thumbprint {wanted} was found.")))?;
     if let Some(node) = tree.find_mut(&dn)
         && let Kind::Certificate(enrollment) = &mut node.kind
     {
