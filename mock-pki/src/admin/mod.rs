@@ -8,9 +8,13 @@ mod journal;
 mod ledger;
 mod openapi;
 mod routes;
+mod snapshots;
+mod state;
 mod status;
 mod tree;
 pub mod wire;
+
+pub(crate) use snapshots::Snapshots;
 
 use std::{
     convert::Infallible,
@@ -32,8 +36,8 @@ use crate::{fault::Body, store::World};
 
 type Shared = State<Arc<World>>;
 
-/// Requests at this port are small.
-const MAX_BODY: usize = 1024 * 1024;
+/// A whole state may come in.
+const MAX_BODY: usize = 512 * 1024 * 1024;
 
 pub(crate) fn router(world: Arc<World>) -> Router {
     routes::router()
@@ -91,8 +95,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 /// Reads a body whatever its content type says, for people with curl; or says what is wrong with it.
-pub(crate) fn read_body<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, axum::response::Response> {
-    let failed = |error| problem(StatusCode::BAD_REQUEST, &format!("the {what} cannot be read: {error}"));
+pub(crate) fn read_body<T: DeserializeOwned>(
+    body: &[u8],
+    what: &str,
+) -> Result<T, Box<axum::response::Response>> {
+    let failed =
+        |error| Box::new(problem(StatusCode::BAD_REQUEST, &format!("the {what} cannot be read: {error}")));
     serde_json::from_slice(body).map_err(failed)
 }
 
