@@ -26,32 +26,23 @@ pub(crate) async fn list(State(world): Shared, Asked(filter): Asked<LedgerFilter
 }
 
 pub(crate) async fn one(State(world): Shared, Path(serial): Path<String>) -> Response {
-    match found(&world, &serial) {
-        Ok(Recorded { issued, der, .. }) => {
-            Json(IssuedCertificate { issued, pem: x509::pem::encode("CERTIFICATE", &der) }).into_response()
-        }
-        Err(problem) => problem,
-    }
+    let Some(Recorded { issued, der }) = recorded(&world, &serial) else { return unknown(&serial) };
+    Json(IssuedCertificate { issued, pem: x509::pem::encode("CERTIFICATE", &der) }).into_response()
 }
 
 pub(crate) async fn details(State(world): Shared, Path(serial): Path<String>) -> Response {
-    match found(&world, &serial) {
-        Ok(Recorded { issued, der, .. }) => {
-            // What faults have made may be no certificate that is read.
-            let details =
-                Certificate::from_der(&der).map(|certificate| tree::of(&certificate)).unwrap_or_default();
-            let pem = x509::pem::encode("CERTIFICATE", &der);
-            Json(CertificateDetails { issued, pem, details }).into_response()
-        }
-        Err(problem) => problem,
-    }
+    let Some(Recorded { issued, der }) = recorded(&world, &serial) else { return unknown(&serial) };
+    // What faults have made may be no certificate that is read.
+    let details = Certificate::from_der(&der).map(|certificate| tree::of(&certificate)).unwrap_or_default();
+    let pem = x509::pem::encode("CERTIFICATE", &der);
+    Json(CertificateDetails { issued, pem, details }).into_response()
 }
 
-fn found(world: &World, serial: &str) -> Result<Recorded, Response> {
+fn recorded(world: &World, serial: &str) -> Option<Recorded> {
     let wanted: String = serial.chars().filter(|c| !matches!(c, ':' | '-')).collect();
-    world
-        .epoch()
-        .ledger
-        .find(&wanted.to_lowercase())
-        .ok_or_else(|| problem(StatusCode::NOT_FOUND, &format!("no certificate {serial} is in the ledger")))
+    world.epoch().ledger.find(&wanted.to_lowercase())
+}
+
+fn unknown(serial: &str) -> Response {
+    problem(StatusCode::NOT_FOUND, &format!("no certificate {serial} is in the ledger"))
 }

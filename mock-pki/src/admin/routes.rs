@@ -255,6 +255,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
 }
 
 // A type with a name: that of an `async fn` would follow from the table that it is in.
+#[expect(clippy::needless_pass_by_value, reason = "how axum gives it")]
 fn index(headers: HeaderMap) -> Ready<Response> {
     if console::is_wanted(&headers) {
         return ready(console::page());

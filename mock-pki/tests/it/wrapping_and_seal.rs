@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
-use common::{Answer, Real, Vault, bao, mock};
+use crate::common::{Answer, Real, Vault, bao, mock};
 use serde_json::{Value, json};
 
 #[tokio::test]

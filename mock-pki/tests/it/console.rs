@@ -11,14 +11,12 @@
     reason = "a failed step of a test is a failed test, and a skipped one says so"
 )]
 
-mod common;
-
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
 };
 
-use common::{Vault, csr, mock};
+use crate::common::{Vault, csr, mock};
 use fantoccini::{Client, ClientBuilder, Locator, key::Key};
 use mock_pki::{
     Fault,

@@ -2,15 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use crate::common::{Answer, Vault, certificate, csr, mock};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{Answer, Vault, certificate, csr, mock};
 use mock_pki::{
     Fault,
     client::Control,
@@ -352,7 +350,7 @@ async fn a_ca_can_be_offline_and_the_clock_wrong() {
 
 #[tokio::test]
 async fn tls_can_fail_in_the_handshake_or_show_a_certificate_nobody_should_trust() {
-    let (running, control) = common::mock_with(Config::default().with_tls("vault")).await;
+    let (running, control) = crate::common::mock_with(Config::default().with_tls("vault")).await;
     let ca = reqwest::Certificate::from_pem(running.tls_ca.as_ref().unwrap().as_bytes()).unwrap();
     let call = async || {
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([ca.clone()]).build().unwrap();
@@ -413,7 +411,8 @@ async fn running_ca(pki: &MockPki) -> String {
 #[tokio::test]
 async fn faults_of_the_start_come_back_with_a_reset_and_the_dice_with_them() {
     let faults = vec![Fault::new("status").probability(0.5)];
-    let (running, control) = common::mock_with(Config { seed: Some(3), faults, ..Config::default() }).await;
+    let (running, control) =
+        crate::common::mock_with(Config { seed: Some(3), faults, ..Config::default() }).await;
     let vault = Vault::new(running.url("vault"), "root");
     let mut runs = Vec::new();
     for _ in 0..2 {

@@ -1,10 +1,8 @@
 //! The Vault face, as its clients use it.
 
-mod common;
-
 use std::fmt::Write as _;
 
-use common::{Vault, cert_managers_request, certificate, csr, mock};
+use crate::common::{Vault, cert_managers_request, certificate, csr, mock};
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
 use std::{path::Path, process::Command};
 
-use common::{Real, Vault, bao, csr, mock};
+use crate::common::{Real, Vault, bao, csr, mock};
 use serde_json::{Value, json};
 
 /// Runs `bao`; gives what it prints.
@@ -215,7 +213,7 @@ fn requests(good: &str, evil: &str) -> Vec<(&'static str, Value)> {
         ("d/sign/ec", json!({ "csr": [good] })),
         ("d/sign/ec", json!({ "csr": "" })),
         ("d/sign/any", json!({ "csr": evil, "ttl": "99999h" })),
-        ("d/sign/any", common::cert_managers_request("evil.org", evil)),
+        ("d/sign/any", crate::common::cert_managers_request("evil.org", evil)),
         ("d/sign/params", json!({ "csr": good })),
         (
             "d/sign/params",
@@ -254,7 +252,7 @@ fn odd_requests() -> Vec<(&'static str, Value)> {
         }
         let other = other.map(|(oid, text)| OtherName { type_id: oid.to_owned(), value: text.to_owned() });
         let names: Vec<_> = std::iter::once(Dns(name.to_owned())).chain(other).collect();
-        common::csr_of(&key, &subject, &names)
+        crate::common::csr_of(&key, &subject, &names)
     };
     let (good, evil) = (Some((UPN, "u@example.com")), Some((UPN, "u@evil.org")));
     vec![
@@ -416,7 +414,7 @@ async fn lists_of_certificates_are_as_in_the_real_product() {
     for side in [Vault::new(&real.address, "root"), Vault::new(running.url("vault"), "root")] {
         side.write("sys/mounts/l", json!({ "type": "pki" })).await;
         let mut answers = Vec::new();
-        let tell = |answer: common::Answer| json!([answer.status, answer.json()["errors"]]);
+        let tell = |answer: crate::common::Answer| json!([answer.status, answer.json()["errors"]]);
         for path in [
             "l/certs?list=true",
             "l/certs/revoked?list=true",

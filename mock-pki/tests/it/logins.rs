@@ -2,10 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
+use crate::common::{Real, Vault, bao, csr, mock};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use common::{Real, Vault, bao, csr, mock};
 use mock_pki::server::{self, Config};
 use reqwest::{Certificate, Identity};
 use serde_json::{Value, json};

@@ -12,12 +12,10 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-mod common;
-
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+use crate::common::{Answer, Vault};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{Answer, Vault};
 use mock_pki::{
     Fault,
     server::{self, Config},

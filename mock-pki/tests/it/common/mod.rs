@@ -1,6 +1,5 @@
 //! A running mock, and plain HTTP to it or to the real product.
 
-#![allow(dead_code, reason = "each test uses its part")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -2,15 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
 use std::{
     io::{Read as _, Write as _},
     process::{Command, Stdio},
 };
 
+use crate::common::{Answer, csr, csr_of, mock};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{Answer, csr, csr_of, mock};
 use mock_pki::{
     Fault,
     client::Control,
@@ -264,7 +262,7 @@ async fn a_request_becomes_a_certificate_that_openssl_verifies() {
     assert_eq!(ledger[0].issued_by, r"venafi \VED\Policy\Certificates");
     assert_eq!(ledger[0].request_id, answer.json()["Guid"]);
     assert_eq!(ledger[0].serial, chain[0].serial_hex());
-    let vault = common::Vault::new(running.url("vault"), "root");
+    let vault = crate::common::Vault::new(running.url("vault"), "root");
     let pairs: Vec<&str> =
         ledger[0].serial.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap()).collect();
     let kept = vault.read(&format!("pki_int/cert/{}", pairs.join(":"))).await;
@@ -545,7 +543,7 @@ async fn renewals_search_details_and_revocation_go_together() {
     assert_eq!((&again["Requested"], &again["Success"]), (&json!(false), &json!(true)));
     assert_eq!(revoke(json!({ "CertificateDN": r"\VED\Policy\x" })).await.status, 400);
     assert_eq!(revoke(json!({ "CertificateDN": dn, "Reason": 9 })).await.status, 400);
-    let crl = common::Vault::new(running.url("vault"), "root").read("pki_int/crl/pem").await;
+    let crl = crate::common::Vault::new(running.url("vault"), "root").read("pki_int/crl/pem").await;
     let listed = openssl(&["crl", "-noout", "-text"], &crl.bytes).to_lowercase();
     assert!(listed.contains(&third.serial_hex()) && listed.contains("superseded"), "{listed}");
     assert!(!listed.contains(&second.serial_hex()));

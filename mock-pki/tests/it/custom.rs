@@ -7,12 +7,10 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-mod common;
-
 use std::process::Command;
 
+use crate::common::{csr, csr_of, mock};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{csr, csr_of, mock};
 use mock_pki::Fault;
 use reqwest::Client;
 use serde_json::{Value, json};

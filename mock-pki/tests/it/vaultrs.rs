@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
-use common::{Real, bao, csr, mock};
+use crate::common::{Real, bao, csr, mock};
 use vaultrs::{
     api::{
         auth::approle::requests::SetAppRoleRequest, pki::requests::*, token::requests::CreateTokenRequest,

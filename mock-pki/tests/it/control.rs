@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
-use common::{Vault, csr, mock};
+use crate::common::{Vault, csr, mock};
 use mock_pki::{
     Fault,
     client::{
@@ -134,14 +132,15 @@ async fn neither_journal_nor_ledger_tells_a_secret() {
 
 #[tokio::test]
 async fn the_clock_of_all_faces_is_moved_and_tls_goes_on() {
-    let (running, control) = common::mock_with(mock_pki::server::Config::default().with_tls("vault")).await;
+    let (running, control) =
+        crate::common::mock_with(mock_pki::server::Config::default().with_tls("vault")).await;
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let ca = reqwest::Certificate::from_pem(running.tls_ca.as_ref().unwrap().as_bytes()).unwrap();
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([ca]).build().unwrap();
     let vault = Vault { client, base: running.url("vault").to_owned(), token: Some("root".to_owned()) };
     let issue = async || {
         let body = json!({ "common_name": "a.example.com", "key_type": "ec", "ttl": "1h" });
-        common::certificate(&vault.write("pki_int/issue/web", body).await)
+        crate::common::certificate(&vault.write("pki_int/issue/web", body).await)
     };
     let short = vault.write("auth/token/create", json!({ "policies": ["root"], "ttl": "1h" })).await;
     let short = vault.with_token(short.json()["auth"]["client_token"].as_str());

@@ -1,7 +1,5 @@
 //! TLS with a certificate made at start.
 
-mod common;
-
 use mock_pki::server::{self, Config, Tls};
 use reqwest::Certificate;
 use tokio::{

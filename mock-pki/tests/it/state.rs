@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
-mod common;
-
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use common::{Vault, certificate, csr, mock, mock_with};
+use crate::common::{Vault, certificate, csr, mock, mock_with};
 use mock_pki::{
     Fault,
     client::{ClockChange, Control},

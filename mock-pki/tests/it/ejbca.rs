@@ -7,8 +7,6 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-mod common;
-
 use std::{
     path::Path,
     process::Command,
@@ -18,9 +16,9 @@ use std::{
     },
 };
 
+use crate::common::{csr, csr_of};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use common::{csr, csr_of};
 use http::{Request, Response, header};
 use jiff::Timestamp;
 use mock_pki::{

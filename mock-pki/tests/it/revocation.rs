@@ -7,12 +7,10 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-mod common;
-
 use std::{path::Path, process::Command};
 
+use crate::common::{Answer, Real, Vault, bao, csr, mock};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{Answer, Real, Vault, bao, csr, mock};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
