@@ -149,9 +149,16 @@ impl From<Refusal> for Answer {
     }
 }
 
-/// A failure of our own that the real product would not have.
+impl Refusal {
+    /// The crypto token is off-line, or the key in it cannot be used.
+    pub(crate) fn no_device() -> Self {
+        Self::Error(StatusCode::SERVICE_UNAVAILABLE, "Device was unavailable.".to_owned())
+    }
+}
+
+/// A key that cannot sign, or a failure of our own that the real product would not have.
 impl From<ca::CaError> for Refusal {
-    fn from(_: ca::CaError) -> Self {
-        Self::general()
+    fn from(error: ca::CaError) -> Self {
+        if matches!(error, ca::CaError::Crypto(_)) { Self::no_device() } else { Self::general() }
     }
 }

@@ -2,7 +2,7 @@
 //! there.
 
 use ca::{LeafProfile, Requested, Sans, Subject};
-use http::{StatusCode, header};
+use http::header;
 use jiff::{SignedDuration, Timestamp};
 use x509::{Certificate, Csr};
 
@@ -258,8 +258,7 @@ pub(crate) fn fulfil(
     let Context { epoch, state, call, now, .. } = *context;
     let ca = state.ca_named(enrolment.ca).ok_or_else(Refusal::general)?;
     if call.is_sealed() {
-        // The crypto token is off-line.
-        return Err(Refusal::Error(StatusCode::SERVICE_UNAVAILABLE, "Device was unavailable.".to_owned()));
+        return Err(Refusal::no_device());
     }
     let chain = ca.authority.chain();
     let issuer = chain.first().ok_or_else(Refusal::general)?;

@@ -834,9 +834,11 @@ async fn faults_hold_refuse_and_spoil_what_is_enrolled() {
     assert!(ejbca.enrol(&enrolment("app")).await.1.get("certificate_chain").is_none());
     no_chain.uninstall().await.unwrap();
 
-    let sealed = install(Fault::new("sealed")).await;
-    assert_eq!(ejbca.enrol(&enrolment("app")).await, error(503, "Device was unavailable."));
-    sealed.uninstall().await.unwrap();
+    for kind in ["sealed", "ca-offline"] {
+        let away = install(Fault::new(kind)).await;
+        assert_eq!(ejbca.enrol(&enrolment("app")).await, error(503, "Device was unavailable."), "{kind}");
+        away.uninstall().await.unwrap();
+    }
 
     let down = install(Fault::new("status").with("status", 503).on_path("pkcs10enroll")).await;
     let (status, body) = ejbca.enrol(&enrolment("app")).await;
