@@ -137,6 +137,13 @@ impl Approvals {
         entries.values().filter(|entry| entry.decision == Decision::Waiting).count()
     }
 
+    /// Becomes what was kept.
+    pub(crate) fn import(&self, kept: &[Pending]) {
+        let mut entries = lock(&self.entries);
+        *entries = kept.iter().map(|entry| (entry.id, entry.clone())).collect();
+        self.last_id.store(entries.keys().next_back().copied().unwrap_or_default(), Ordering::Relaxed);
+    }
+
     /// All, oldest first.
     pub(crate) fn all(&self) -> Vec<Pending> {
         lock(&self.entries).values().cloned().collect()

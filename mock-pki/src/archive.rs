@@ -9,10 +9,11 @@ use std::{
 
 use ca::CrlReason;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use x509::Certificate;
 
 use crate::{
-    crl::Crls,
+    crl::{Crls, CrlsKept},
     sync::{read, write},
 };
 
@@ -38,6 +39,42 @@ pub(crate) struct Revoked {
     pub(crate) at: Timestamp,
     /// `None` for unspecified.
     pub(crate) reason: Option<CrlReason>,
+}
+
+/// An archive in a document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ArchiveKept {
+    certificates: Vec<CertificateKept>,
+    crls: CrlsKept,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CertificateKept {
+    #[serde(with = "base64_der")]
+    der: Arc<[u8]>,
+    issuer: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
+    /// RFC 5280's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<u8>,
+}
+
+/// DER in a document.
+pub(crate) mod base64_der {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::Arc;
+
+    pub(crate) fn serialize<S: Serializer>(der: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(der))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Into::into).map_err(D::Error::custom)
+    }
 }
 
 impl Kept {
@@ -76,6 +113,33 @@ impl Archive {
         let Some(kept) = all.get_mut(serial) else { return false };
         kept.revoked = revoked;
         true
+    }
+
+    pub(crate) fn export(&self) -> ArchiveKept {
+        let certificates = self.filter_map(|_, kept| {
+            Some(CertificateKept {
+                der: Arc::clone(&kept.der),
+                issuer: Arc::clone(&kept.issuer),
+                revoked_at: kept.revoked.map(|revoked| revoked.at),
+                reason: kept.revoked.and_then(|revoked| revoked.reason).map(|reason| reason as u8),
+            })
+        });
+        ArchiveKept { certificates, crls: self.crls.export() }
+    }
+
+    /// Becomes what was kept.
+    pub(crate) fn import(&self, kept: &ArchiveKept) -> Result<(), String> {
+        let mut all = BTreeMap::new();
+        for entry in &kept.certificates {
+            let certificate = Certificate::from_der(&entry.der).map_err(|error| error.to_string())?;
+            let reason = CrlReason::ALL.into_iter().find(|reason| Some(*reason as u8) == entry.reason);
+            let revoked = entry.revoked_at.map(|at| Revoked { at, reason });
+            let (der, issuer) = (Arc::clone(&entry.der), Arc::clone(&entry.issuer));
+            all.insert(certificate.serial().into(), Kept { der, revoked, issuer });
+        }
+        *write(&self.kept) = all;
+        self.crls.import(&kept.crls);
+        Ok(())
     }
 
     /// What `look` makes of each, by serial number.

@@ -1,9 +1,16 @@
-//! The command line.
+//! What is started: flags, the environment, and a file; what a flag says goes before the environment, that before the
+//! file, and that before the default. A flag is a key of the file without its hyphens in front.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+mod file;
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use ca::KeyAlgorithm;
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum, builder::BoolishValueParser};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use file::Unread;
 
 use crate::{
     fault::Fault,
@@ -15,9 +22,16 @@ use crate::{
 ///
 /// Nothing here is for production: the root token is known, keys and certificates live in memory and are gone
 /// when the process ends.
-#[derive(Debug, Parser)]
+#[derive(Debug, Parser, Serialize, Deserialize, JsonSchema)]
 #[command(name = "mock-pki", version, after_help = EXAMPLES)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(title = "mock-pki's configuration file")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
+    /// Read what flags and environment do not say from this file (TOML); its keys are the flags, such as `vault-listen`.
+    #[arg(long, env = "MOCK_PKI_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
     /// Where the Vault face listens; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VAULT_LISTEN", default_value = "127.0.0.1:8200", value_name = "ADDRESS")]
     pub vault_listen: Place,
@@ -25,7 +39,7 @@ pub struct Args {
     #[arg(long, env = "MOCK_PKI_EJBCA_LISTEN", default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
     pub ejbca_listen: Place,
     /// Write the certificate and the key of the EJBCA face's administrator to `client.pem` and `client.key` in this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "MOCK_PKI_EJBCA_CLIENT_OUT", value_name = "DIR")]
     pub ejbca_client_out: Option<PathBuf>,
     /// Where the Venafi face listens, always with TLS; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VENAFI_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDRESS")]
@@ -49,48 +63,55 @@ pub struct Args {
     #[arg(long, env = "MOCK_PKI_CA_KEY_ALGORITHM", value_enum, default_value_t = CaKey::EcdsaP256)]
     pub ca_key_algorithm: CaKey,
     /// Serve every face with TLS, also those whose clients can do without.
-    #[arg(long, env = "MOCK_PKI_TLS")]
+    #[arg(long, env = "MOCK_PKI_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+        action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOLEAN")]
     pub tls: bool,
     /// A further DNS name or address in the certificate that is made at start for TLS; may be repeated.
-    #[arg(long, conflicts_with = "tls_cert", value_name = "NAME")]
+    #[arg(long, env = "MOCK_PKI_TLS_NAME", value_delimiter = ',', value_name = "NAME")]
     pub tls_name: Vec<String>,
     /// Write the CA of the certificate that is made at start to this file.
-    #[arg(long, conflicts_with = "tls_cert", value_name = "FILE")]
+    #[arg(long, env = "MOCK_PKI_TLS_CA_OUT", value_name = "FILE")]
     pub tls_ca_out: Option<PathBuf>,
     /// The certificate for TLS (PEM, its issuers after it), instead of one made at start.
-    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    #[arg(long, env = "MOCK_PKI_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
     /// The private key of the certificate (PEM).
-    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    #[arg(long, env = "MOCK_PKI_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
     /// Make everything follow from this number: serial numbers, identifiers, tokens, EC and Ed25519 keys, and whom faults
     /// meet. RSA keys and the signatures of EC keys do not repeat; with `--ca-key-algorithm ed25519` signatures do.
     #[arg(long, env = "MOCK_PKI_SEED", value_name = "NUMBER")]
     pub seed: Option<u64>,
+    /// Keep the state in this directory from one run to the next: read at the start, written when it ends in good order.
+    /// CAs, certificates, mounts, roles and tokens are in it, and private keys.
+    #[arg(long, env = "MOCK_PKI_STATE_DIR", value_name = "DIRECTORY")]
+    pub state_dir: Option<PathBuf>,
     /// Let so many of all requests fail in ways that are worth another try, from 0 to 1, as with every real service.
     #[arg(long, env = "MOCK_PKI_UNRELIABLE", default_value_t = 0.0, value_name = "PROBABILITY")]
     pub unreliable: f64,
     /// A fault that is in force from the start, and again after every reset, as JSON; may be repeated.
-    #[arg(long, value_name = "FAULT")]
-    pub fault: Vec<String>,
+    #[arg(long, env = "MOCK_PKI_FAULT", value_parser = fault, value_name = "FAULT")]
+    pub fault: Vec<Fault>,
     /// Listen on other addresses than loopback. Whoever reaches them can issue and install faults.
-    #[arg(long, env = "MOCK_PKI_ALLOW_NON_LOOPBACK")]
+    #[arg(long, env = "MOCK_PKI_ALLOW_NON_LOOPBACK", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+        action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOLEAN")]
     pub allow_non_loopback: bool,
     /// How to log.
     #[arg(long, env = "MOCK_PKI_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// Print no banner, and no line for each request.
-    #[arg(long, short)]
+    #[arg(long, short, env = "MOCK_PKI_QUIET", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false,
+        action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOLEAN")]
     pub quiet: bool,
     /// Write URLs and root token to this file (JSON) once all ports answer.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "MOCK_PKI_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// The most issued certificates that the ledger remembers. Mounts keep theirs besides, without a limit, unless
     /// the role says `no_store`.
-    #[arg(long, default_value_t = 1_000_000, value_name = "NUMBER")]
+    #[arg(long, env = "MOCK_PKI_LEDGER_CAPACITY", default_value_t = 1_000_000, value_name = "NUMBER")]
     pub ledger_capacity: usize,
     /// The most requests that the journal remembers.
-    #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+    #[arg(long, env = "MOCK_PKI_JOURNAL_CAPACITY", default_value_t = 10_000, value_name = "NUMBER")]
     pub journal_capacity: usize,
 }
 
@@ -121,17 +142,21 @@ Examples:
     curl http://127.0.0.1:8201/ledger";
 
 /// Kinds of CA key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum CaKey {
     EcdsaP256,
     EcdsaP384,
     EcdsaP521,
     #[value(name = "rsa-2048")]
+    #[serde(rename = "rsa-2048")]
     Rsa2048,
     #[value(name = "rsa-3072")]
+    #[serde(rename = "rsa-3072")]
     Rsa3072,
     #[value(name = "rsa-4096")]
+    #[serde(rename = "rsa-4096")]
     Rsa4096,
     #[value(name = "ed25519")]
     Ed25519,
@@ -152,7 +177,8 @@ impl From<CaKey> for KeyAlgorithm {
 }
 
 /// Formats of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -173,8 +199,13 @@ impl Args {
             (Some(certificates), Some(key)) => {
                 Tls::Given { certificates: read(certificates)?, key: read(key)? }
             }
-            _ => Tls::Generated { names: self.tls_name.clone() },
+            (None, None) => Tls::Generated { names: self.tls_name.clone() },
+            _ => return Err("tls-cert and tls-key are given together, or neither".to_owned()),
         };
+        if self.tls_cert.is_some() && (!self.tls_name.is_empty() || self.tls_ca_out.is_some()) {
+            return Err("tls-name and tls-ca-out are of a certificate that is made; one is given (tls-cert)"
+                .to_owned());
+        }
         let faces = [
             ("vault", self.vault_listen),
             ("ejbca", self.ejbca_listen),
@@ -185,6 +216,8 @@ impl Args {
             let Place::At(address) = place else { return None };
             Some((face, Listen { address, tls: self.tls }))
         });
+        let unreliable = Fault::new("unreliable").probability(self.unreliable);
+        let unreliable = Some(unreliable).filter(|_| self.unreliable != 0.0);
         Ok(Config {
             faces: faces.collect(),
             control_listen: self.control_listen,
@@ -195,31 +228,48 @@ impl Args {
             ledger_capacity: self.ledger_capacity,
             journal_capacity: self.journal_capacity,
             seed: self.seed,
-            faults: self.faults()?,
+            state_dir: self.state_dir.clone(),
+            faults: self.fault.iter().cloned().chain(unreliable).collect(),
         })
     }
 }
 
-/// What is behind the flags of faults.
-impl Args {
-    fn faults(&self) -> Result<Vec<Fault>, String> {
-        let read = |text: &String| {
-            serde_json::from_str(text).map_err(|error| format!("the fault {text} cannot be read: {error}"))
-        };
-        let mut faults = self.fault.iter().map(read).collect::<Result<Vec<Fault>, _>>()?;
-        if self.unreliable != 0.0 {
-            faults.push(Fault::new("unreliable").probability(self.unreliable));
-        }
-        Ok(faults)
-    }
+/// Reads the value of `--fault`.
+fn fault(text: &str) -> Result<Fault, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 /// Where a face listens, or that it does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Place {
     At(SocketAddr),
     Off,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Off => f.write_str("off"),
+        }
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.to_string()
+    }
+}
+
+impl TryFrom<String> for Place {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 impl FromStr for Place {

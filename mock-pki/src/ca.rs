@@ -26,7 +26,7 @@ pub(crate) struct Hierarchy {
 /// A CA as PEM: what a mount loads, again after every reset.
 pub(crate) struct Part {
     pub(crate) certificates: Vec<x509::Certificate>,
-    key_pem: String,
+    pub(crate) key_pem: String,
 }
 
 impl std::fmt::Debug for Part {
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
-    fn authority(&self) -> Result<Authority, CaError> {
+    pub(crate) fn authority(&self) -> Result<Authority, CaError> {
         Authority::from_certificates(
             self.certificates.clone(),
             SigningKey::from_pem(self.key_pem.as_bytes())?,

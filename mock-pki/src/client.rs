@@ -31,7 +31,8 @@ pub use crate::{
     near_miss::{Difference, Expectation, NearMiss},
     wire::{
         ApprovalList, CertificateDetails, Count, Created, FaultKind, FaultKinds, FaultList,
-        IssuedCertificate, Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
+        IssuedCertificate, Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, SnapshotInfo,
+        SnapshotList, Version,
     },
 };
 pub use transport::{Answer, Network, NoAnswer, Transport};
@@ -283,6 +284,55 @@ impl Control {
     /// [`ControlError::Refused`] where it does not wait.
     pub async fn reject(&self, id: u64) -> Result<(), ControlError> {
         self.send(Method::POST, &format!("/approvals/{id}/reject"), None).await.map(drop)
+    }
+
+    /// The snapshots that are kept in memory.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, ControlError> {
+        Ok(self.read::<SnapshotList>("/snapshots").await?.snapshots)
+    }
+
+    /// Takes a snapshot, in place of one of that name.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] where too many are kept.
+    pub async fn take_snapshot(&self, name: &str) -> Result<SnapshotInfo, ControlError> {
+        let answer = self.send(Method::PUT, &format!("/snapshots/{name}"), None).await?;
+        Ok(serde_json::from_slice(answer.body())?)
+    }
+
+    /// Brings the state of a snapshot back.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] with 404 where there is none of that name.
+    pub async fn restore_snapshot(&self, name: &str) -> Result<(), ControlError> {
+        self.send(Method::POST, &format!("/snapshots/{name}/restore"), None).await.map(drop)
+    }
+
+    /// Forgets a snapshot.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] with 404 where there is none of that name.
+    pub async fn forget_snapshot(&self, name: &str) -> Result<(), ControlError> {
+        self.send(Method::DELETE, &format!("/snapshots/{name}"), None).await.map(drop)
+    }
+
+    /// Everything as one document; with keys, tokens and passwords if `secrets`.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn export(&self, secrets: bool) -> Result<serde_json::Value, ControlError> {
+        self.read(&format!("/state?secrets={secrets}")).await
+    }
+
+    /// Makes everything what such a document says.
+    ///
+    /// # Errors
+    /// [`ControlError::Refused`] says why that cannot be done; then nothing has changed.
+    pub async fn import(&self, state: &serde_json::Value) -> Result<(), ControlError> {
+        self.send(Method::PUT, "/state", Some(body(state))).await.map(drop)
     }
 
     /// Back to how it started: same CAs and root token; mounts, roles, tokens, ledger, journal and faults fresh.

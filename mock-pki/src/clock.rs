@@ -131,6 +131,14 @@ impl Clock {
     pub(crate) fn release(&self) {
         *write(&self.setting) = Setting::default();
     }
+
+    pub(crate) fn setting(&self) -> Setting {
+        *read(&self.setting)
+    }
+
+    pub(crate) fn restore(&self, setting: Setting) {
+        *write(&self.setting) = setting;
+    }
 }
 
 fn plus(time: Timestamp, duration: SignedDuration) -> Timestamp {

@@ -11,6 +11,7 @@ use std::{
 
 use ca::{Authority, CaError, CrlProfile, RevokedCertificate};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{archive::Archive, sync::lock};
 
@@ -28,7 +29,7 @@ pub(crate) enum Which {
 }
 
 /// How lists are made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Terms {
     /// From `thisUpdate` to `nextUpdate`.
     pub(crate) expiry: SignedDuration,
@@ -41,19 +42,23 @@ impl Terms {
     const USUAL: Self = Self { expiry: SignedDuration::from_hours(72), is_disabled: false };
 }
 
-#[derive(Debug)]
-struct Lists {
+/// All lists in a document. They are signed anew when they are read, with the same numbers and times.
+pub(crate) type CrlsKept = BTreeMap<Arc<str>, Lists>;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Lists {
     complete: List,
     delta: List,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct List {
     number: u64,
     /// For a delta: the number of the complete list below it, and when that was made.
     base: Option<(u64, Timestamp)>,
     made: Timestamp,
     terms: Terms,
+    #[serde(skip)]
     signed: Option<Arc<[u8]>>,
 }
 
@@ -74,6 +79,14 @@ impl Lists {
 }
 
 impl Crls {
+    pub(crate) fn export(&self) -> CrlsKept {
+        lock(&self.0).clone()
+    }
+
+    pub(crate) fn import(&self, kept: &CrlsKept) {
+        lock(&self.0).clone_from(kept);
+    }
+
     /// Makes both lists of an issuer anew.
     pub(crate) fn rebuild(&self, issuer: &Arc<str>, now: Timestamp, terms: Terms) {
         let mut all = lock(&self.0);

@@ -13,6 +13,7 @@ use rustls_pki_types::CertificateDer;
 use crate::{
     custom, ejbca,
     fault::{Certificates, Plan},
+    state::Stateful,
     store::Epoch,
     vault, venafi,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Face {
     pub(crate) computes: fn(&Parts) -> bool,
     /// The common name a request asks for. For faults.
     pub(crate) common_name: fn(&Parts, &[u8]) -> Option<String>,
+    /// How what it keeps gets into a document and back; `None` if it keeps nothing of its own, or forgets it.
+    pub(crate) state: Option<Stateful>,
 }
 
 impl std::fmt::Debug for Face {

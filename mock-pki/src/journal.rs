@@ -77,6 +77,13 @@ impl Journal {
         lock(&self.entries).iter().filter(|entry| is_wanted(entry)).cloned().collect()
     }
 
+    /// Becomes what was kept, as far as there is room.
+    pub(crate) fn import(&self, kept: &[Entry], seen: u64) {
+        let mut entries = lock(&self.entries);
+        *entries = kept.iter().skip(kept.len().saturating_sub(self.capacity)).cloned().collect();
+        self.seen.store(seen, Ordering::Relaxed);
+    }
+
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }

@@ -13,7 +13,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{random::Source, sync::lock};
+use crate::{
+    random::Source,
+    state::{LedgerKept, RecordedKept},
+    sync::lock,
+};
 
 /// One issued certificate. Serial and hashes are lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,6 +119,23 @@ impl Ledger {
     /// The latest with this serial number.
     pub(crate) fn find(&self, serial: &str) -> Option<Recorded> {
         lock(&self.entries).iter().rev().find(|entry| entry.issued.serial == serial).cloned()
+    }
+
+    pub(crate) fn export(&self) -> LedgerKept {
+        let entries = lock(&self.entries);
+        let issued = entries
+            .iter()
+            .map(|entry| RecordedKept { issued: entry.issued.clone(), der: Arc::clone(&entry.der) });
+        LedgerKept { issued: issued.collect(), forgotten: self.forgotten() }
+    }
+
+    /// Becomes what was kept, as far as there is room.
+    pub(crate) fn import(&self, kept: &LedgerKept) {
+        self.forgotten.store(kept.forgotten, Ordering::Relaxed);
+        lock(&self.entries).clear();
+        for entry in &kept.issued {
+            self.record(entry.issued.clone(), Arc::clone(&entry.der));
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,9 +2,8 @@
 
 use std::{io::Write as _, path::Path, process::ExitCode};
 
-use clap::Parser as _;
 use mock_pki::{
-    args::{Args, LogFormat},
+    args::{Args, LogFormat, Unread},
     server::{self, EJBCA_CLIENT_ID, EJBCA_TOKEN_PATH, Running, VENAFI_PASSWORD, VENAFI_USER},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,15 +11,21 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(Unread::Usage(error)) => error.exit(),
+        Err(Unread::File(error)) => return failed(&error),
+    };
     log(&args);
     match run(&args).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "mock-pki: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "mock-pki: {error}");
+    ExitCode::FAILURE
 }
 
 async fn run(args: &Args) -> Result<(), String> {
@@ -45,8 +50,7 @@ async fn run(args: &Args) -> Result<(), String> {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    running.shutdown().await;
-    Ok(())
+    running.stop().await
 }
 
 fn log(args: &Args) {
@@ -129,9 +133,11 @@ fn banner(running: &Running, args: &Args) -> String {
     let Running { control_url, root_token, .. } = running;
     let cacert =
         args.tls_ca_out.as_ref().map(|path| format!(" VAULT_CACERT={}", path.display())).unwrap_or_default();
-    let mut text = String::from(
-        "mock-pki: a PKI for tests. Everything is in memory; nothing here is for production.\n\n",
-    );
+    let lasts = match &args.state_dir {
+        Some(directory) => format!("What it knows is kept in {}", directory.display()),
+        None => "Everything is in memory".to_owned(),
+    };
+    let mut text = format!("mock-pki: a PKI for tests. {lasts}; nothing here is for production.\n\n");
     for (face, url) in &running.urls {
         let _ = writeln!(text, "  {face:12}  {url}");
     }

@@ -72,6 +72,17 @@ impl Source {
         long(number)
     }
 
+    /// How far it has been drawn from: identifiers, serial numbers.
+    pub(crate) fn position(&self) -> (u64, u64) {
+        (self.drawn.load(Ordering::Relaxed), self.serials.load(Ordering::Relaxed))
+    }
+
+    /// Goes on where another left off, but never back: nothing may come twice.
+    pub(crate) fn advance_to(&self, (drawn, serials): (u64, u64)) {
+        self.drawn.fetch_max(drawn, Ordering::Relaxed);
+        self.serials.fetch_max(serials, Ordering::Relaxed);
+    }
+
     /// Bytes that follow from the seed; nothing without one.
     fn draw<const N: usize>(&self) -> Option<[u8; N]> {
         let seed = self.seed?;
@@ -221,6 +232,10 @@ mod tests {
         assert_eq!(ed25519(&Source::new(Some(1))), first);
         assert_ne!(ed25519(&Source::new(Some(2))), first);
         assert_ne!(uuid(), uuid());
+        assert_eq!(one.position(), (6, 0));
+        let later = Source::new(Some(1));
+        later.advance_to((3, 0));
+        assert_eq!(ed25519(&later), second);
     }
 
     #[test]

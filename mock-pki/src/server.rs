@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -17,6 +18,7 @@ use crate::{
     face::{self, Face},
     fault::Fault,
     service,
+    state::Directory,
     store::World,
     tls::{Front, TlsError},
     vault,
@@ -51,6 +53,8 @@ pub struct Config {
     /// What serial numbers, identifiers, keys and the chances of faults follow from (see the README for what does not
     /// repeat); chance if `None`.
     pub seed: Option<u64>,
+    /// Where the state is kept from one run to the next; nowhere if `None`. With keys, so that only its owner can read it.
+    pub state_dir: Option<PathBuf>,
     /// The faults that are installed at start, and again after every reset.
     pub faults: Vec<Fault>,
 }
@@ -99,6 +103,7 @@ impl Default for Config {
             ledger_capacity: 1_000_000,
             journal_capacity: 10_000,
             seed: None,
+            state_dir: None,
             faults: Vec::new(),
         }
     }
@@ -145,6 +150,9 @@ pub enum StartError {
     /// A fault that cannot be installed.
     #[error("the faults to start with: {0}")]
     Fault(String),
+    /// The state that was kept cannot be used.
+    #[error("{0}")]
+    State(String),
     /// The thread that made the CAs ended.
     #[error("making the CAs was interrupted")]
     Interrupted,
@@ -168,6 +176,8 @@ pub struct Running {
     pub root_ca: String,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    /// What is kept at the end, and where.
+    keeps: Option<(Arc<World>, Directory)>,
 }
 
 /// The token is not shown.
@@ -187,11 +197,26 @@ impl Running {
         self.urls.get(face).map(String::as_str).unwrap_or_default()
     }
 
-    /// Stops listening and waits for requests in flight, a few seconds at most.
+    /// Stops listening and waits for requests in flight, a few seconds at most; then keeps the state, where that was
+    /// asked for. That it could not be kept is logged.
     pub async fn shutdown(self) {
+        if let Err(error) = self.stop().await {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// A sentence that says why the state could not be kept.
+    pub async fn stop(self) -> Result<(), String> {
         let _ = self.stop.send(true);
         for task in self.tasks {
             let _ = task.await;
+        }
+        match self.keeps {
+            Some((world, directory)) => directory.save(&world.export(true)?),
+            None => Ok(()),
         }
     }
 }
@@ -205,8 +230,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         return Err(StartError::RootToken);
     }
     let doors = Doors::bind(&config).await?;
-    let world = world(&config).await?;
-    open(&world, &config, doors)
+    let directory =
+        config.state_dir.as_deref().map(Directory::open).transpose().map_err(StartError::State)?;
+    let world = world(&config, directory.clone()).await?;
+    let running = open(&world, &config, doors)?;
+    Ok(Running { keeps: directory.map(|directory| (world, directory)), ..running })
 }
 
 /// Where clients come in.
@@ -246,7 +274,7 @@ pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<
 
     let serves_ejbca = faces.iter().any(|door| door.face.name == ejbca::FACE.name);
     let ejbca_client = serves_ejbca
-        .then(|| ClientCertificate::of_administrator(&world.hierarchy, world.epoch().now()))
+        .then(|| ClientCertificate::of_administrator(&world.hierarchy(), world.epoch().now()))
         .transpose()?;
     let (mut urls, mut tasks) = (BTreeMap::new(), Vec::new());
     for Door { face, listener, address, tls } in faces {
@@ -280,13 +308,17 @@ pub(crate) fn open(world: &Arc<World>, config: &Config, doors: Doors) -> Result<
         root_ca,
         stop,
         tasks,
+        keeps: None,
     })
 }
 
-async fn world(config: &Config) -> Result<Arc<World>, StartError> {
+async fn world(config: &Config, directory: Option<Directory>) -> Result<Arc<World>, StartError> {
     let config = config.clone();
     // RSA keys take their time.
-    let made = tokio::task::spawn_blocking(move || World::new(&config, clock::machine()));
+    let made = tokio::task::spawn_blocking(move || {
+        let kept = directory.map(|directory| directory.load()).transpose().map_err(StartError::State)?;
+        World::of(&config, clock::machine(), kept.flatten().as_ref())
+    });
     Ok(Arc::new(made.await.map_err(|_| StartError::Interrupted)??))
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, RwLock};
 
-use ::ca::CaError;
 use jiff::Timestamp;
 
 use crate::{
+    admin::Snapshots,
     approval::Approvals,
-    ca::Hierarchy,
+    ca::{Cas, Hierarchy},
     clock::{Clock, SharedClock},
     custom, ejbca,
     fault::{Fault, Faults},
@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     random::Source,
     server::{Config, StartError},
+    state::Document,
     sync::{read, write},
     vault, venafi,
 };
@@ -23,12 +24,13 @@ use crate::{
 /// One PKI. Everything in it lives in memory.
 pub(crate) struct World {
     pub(crate) faults: Faults,
-    pub(crate) hierarchy: Hierarchy,
     pub(crate) metrics: Metrics,
+    pub(crate) snapshots: Snapshots,
     /// The clock of all faces.
     pub(crate) clock: Arc<Clock>,
     /// Of all epochs: neither an identifier nor a serial number may come again because of a reset.
     pub(crate) source: Arc<Source>,
+    hierarchy: RwLock<Arc<Hierarchy>>,
     settings: Settings,
     epoch: RwLock<Arc<Epoch>>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Epoch {
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
     pub(crate) approvals: Approvals,
+    /// The CAs that faces share.
+    pub(crate) cas: Cas,
     pub(crate) vault: vault::State,
     pub(crate) ejbca: ejbca::State,
     pub(crate) venafi: venafi::State,
@@ -56,58 +60,84 @@ struct Settings {
 
 impl World {
     pub(crate) fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
+        Self::of(config, clock, None)
+    }
+
+    /// With the state of a document, if there is one.
+    pub(crate) fn of(
+        config: &Config,
+        clock: SharedClock,
+        document: Option<&Document>,
+    ) -> Result<Self, StartError> {
         let (clock, source) = (Arc::new(Clock::new(clock)), Source::new(config.seed));
-        let hierarchy = source.scope(|| Hierarchy::generate(config.ca_key_algorithm, clock.now()))?;
+        let hierarchy = match document {
+            Some(document) => document.hierarchy(None).map_err(StartError::State)?,
+            None => source.scope(|| Hierarchy::generate(config.ca_key_algorithm, clock.now()))?,
+        };
         let settings = Settings {
             root_token: config.root_token.clone(),
             ledger_capacity: config.ledger_capacity.max(1),
             journal_capacity: config.journal_capacity.max(1),
             faults: config.faults.clone(),
         };
-        let epoch = Epoch::new(&settings, &hierarchy, &clock, &source)?;
+        let cas = source.scope(|| hierarchy.cas())?;
+        let epoch = source.scope(|| Epoch::new(&settings, cas, &clock, &source));
         let faults = Faults::new(source.dice());
         faults.reset(&settings.faults).map_err(StartError::Fault)?;
-        let metrics = Metrics::new();
-        Ok(Self { metrics, faults, hierarchy, clock, source, settings, epoch: RwLock::new(Arc::new(epoch)) })
+        let world = Self {
+            faults,
+            metrics: Metrics::new(),
+            snapshots: Snapshots::default(),
+            clock,
+            source,
+            hierarchy: RwLock::new(Arc::new(hierarchy)),
+            settings,
+            epoch: RwLock::new(Arc::new(epoch)),
+        };
+        if let Some(document) = document {
+            world.import(document).map_err(StartError::State)?;
+        }
+        Ok(world)
     }
 
     pub(crate) fn epoch(&self) -> Arc<Epoch> {
         Arc::clone(&read(&self.epoch))
     }
 
+    pub(crate) fn hierarchy(&self) -> Arc<Hierarchy> {
+        Arc::clone(&read(&self.hierarchy))
+    }
+
     /// The root of everything that is issued, PEM.
     pub(crate) fn root_ca(&self) -> String {
-        self.hierarchy.root.certificates.iter().map(x509::Certificate::to_pem).collect()
+        self.hierarchy().root.certificates.iter().map(x509::Certificate::to_pem).collect()
     }
 
     /// Back to how it started: same CAs, same root token, the faults of the start, the clock below; nothing else.
     pub(crate) fn reset(&self) -> Result<(), StartError> {
         self.clock.release();
-        let fresh = Arc::new(Epoch::new(&self.settings, &self.hierarchy, &self.clock, &self.source)?);
+        let cas = self.source.scope(|| self.hierarchy().cas())?;
+        let fresh = self.fresh(cas);
         self.faults.reset(&self.settings.faults).map_err(StartError::Fault)?;
-        *write(&self.epoch) = fresh;
+        *write(&self.epoch) = Arc::new(fresh);
         Ok(())
+    }
+
+    /// An epoch that begins now.
+    pub(crate) fn fresh(&self, cas: Cas) -> Epoch {
+        self.source.scope(|| Epoch::new(&self.settings, cas, &self.clock, &self.source))
+    }
+
+    /// Makes this the state.
+    pub(crate) fn put(&self, hierarchy: Hierarchy, epoch: Epoch) {
+        *write(&self.hierarchy) = Arc::new(hierarchy);
+        *write(&self.epoch) = Arc::new(epoch);
     }
 }
 
 impl Epoch {
-    fn new(
-        settings: &Settings,
-        hierarchy: &Hierarchy,
-        clock: &Arc<Clock>,
-        source: &Arc<Source>,
-    ) -> Result<Self, CaError> {
-        source.scope(|| Self::drawn(settings, hierarchy, clock, source))
-    }
-
-    fn drawn(
-        settings: &Settings,
-        hierarchy: &Hierarchy,
-        clock: &Arc<Clock>,
-        source: &Arc<Source>,
-    ) -> Result<Self, CaError> {
-        let cas = hierarchy.cas()?;
-        Ok(Self {
+    fn new(settings: &Settings, cas: Cas, clock: &Arc<Clock>, source: &Arc<Source>) -> Self {
+        Self {
             ledger: Ledger::new(settings.ledger_capacity, Arc::clone(source)),
             journal: Journal::new(settings.journal_capacity),
             approvals: Approvals::default(),
@@ -115,8 +145,9 @@ impl Epoch {
             ejbca: ejbca::State::new(&cas, &settings.root_token),
             venafi: venafi::State::new(&cas, clock.now()),
             custom: custom::State::new(&cas, clock.now()),
+            cas,
             clock: Arc::clone(clock),
-        })
+        }
     }
 
     /// The time.

@@ -8,9 +8,13 @@ mod journal;
 mod ledger;
 mod openapi;
 mod routes;
+mod snapshots;
+mod state;
 mod status;
 mod tree;
 pub mod wire;
+
+pub(crate) use snapshots::Snapshots;
 
 use std::{
     convert::Infallible,
@@ -32,8 +36,8 @@ use crate::{fault::Body, store::World};
 
 type Shared = State<Arc<World>>;
 
-/// Requests at this port are small.
-const MAX_BODY: usize = 1024 * 1024;
+/// A whole state may come in.
+const MAX_BODY: usize = 512 * 1024 * 1024;
 
 pub(crate) fn router(world: Arc<World>) -> Router {
     routes::router()

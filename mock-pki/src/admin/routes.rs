@@ -10,17 +10,18 @@ use axum::{
     Json, Router,
     http::HeaderMap,
     response::{IntoResponse as _, Response},
-    routing::{MethodRouter, delete, get, patch, post},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::{
     admin::{
-        approvals, clock, console, faults, journal, ledger, status,
+        approvals, clock, console, faults, journal, ledger, snapshots, state, status,
         wire::{
-            ApprovalList, CertificateDetails, Count, Created, FaultKinds, FaultList, IssuedCertificate,
-            Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, Version,
+            ApprovalList, CertificateDetails, Count, Created, ExportOptions, FaultKinds, FaultList,
+            IssuedCertificate, Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, SnapshotInfo,
+            SnapshotList, Version,
         },
     },
     clock::{ClockChange, ClockState},
@@ -208,9 +209,42 @@ pub(crate) const ALL: &[Route] = &[
     route("POST", "/seal", "seals the Vault face", Good::Nothing, || post(status::seal)),
     route("POST", "/unseal", "unseals it", Good::Nothing, || post(status::unseal)),
     route(
+        "GET",
+        "/snapshots",
+        "the snapshots that are kept in memory",
+        Good::Json(shape::<SnapshotList>()),
+        || get(snapshots::list),
+    ),
+    route(
+        "PUT",
+        "/snapshots/{name}",
+        "takes one, in place of one of that name",
+        Good::Json(shape::<SnapshotInfo>()),
+        || put(snapshots::take),
+    )
+    .or(&[409]),
+    route("POST", "/snapshots/{name}/restore", "brings that state back", Good::Nothing, || {
+        post(snapshots::restore)
+    })
+    .or(&[404]),
+    route("DELETE", "/snapshots/{name}", "forgets it", Good::Nothing, || delete(snapshots::forget))
+        .or(&[404]),
+    route(
+        "GET",
+        "/state",
+        "everything as one JSON document; with `?secrets=true` keys, tokens and passwords too",
+        Good::Json(document),
+        || get(state::export),
+    )
+    .query::<ExportOptions>(),
+    route("PUT", "/state", "makes everything what such a document says", Good::Nothing, || {
+        put(state::import)
+    })
+    .body(document),
+    route(
         "POST",
         "/reset",
-        "back to how it started; CAs, root token and the faults of the start stay",
+        "back to how it started; CAs, root token and the faults of the start stay, snapshots too",
         Good::Nothing,
         || post(status::reset),
     ),

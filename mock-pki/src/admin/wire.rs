@@ -1,5 +1,6 @@
 //! What the control port says and is told: shapes that its handlers, its OpenAPI document and the Rust client share.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -212,4 +213,31 @@ pub struct Created {
 pub struct ApprovalList {
     /// Oldest first.
     pub approvals: Vec<Pending>,
+}
+
+/// The snapshots that are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotList {
+    /// By name.
+    pub snapshots: Vec<SnapshotInfo>,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotInfo {
+    /// Its name.
+    pub name: String,
+    /// When it was taken, by the clock of the faces.
+    pub taken_at: Timestamp,
+    /// How many certificates its ledger has.
+    pub issued: usize,
+}
+
+/// What an export holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportOptions {
+    /// The private keys of CAs, tokens, secret ids and passwords too.
+    #[serde(default)]
+    pub secrets: bool,
 }

@@ -57,6 +57,7 @@ pub(crate) const FACE: Face = Face {
         let asked = Parameters::read(head.uri.query(), body).ok()?;
         Wanted::read(&asked).ok()?.common_name
     },
+    state: None,
 };
 
 const JSON: &str = "application/json";

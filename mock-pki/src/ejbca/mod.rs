@@ -66,6 +66,7 @@ pub(crate) const FACE: Face = Face {
     },
     computes: |head| !head.uri.path().ends_with("/status"),
     common_name: |head, body| may_enrol(head).then(|| enrol::common_name(body)).flatten(),
+    state: None,
 };
 
 /// The version this is like.

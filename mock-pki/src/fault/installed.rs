@@ -190,6 +190,19 @@ impl Faults {
         faults.iter().try_for_each(|fault| self.install(fault.clone()).map(drop))
     }
 
+    /// Only these, each as far as it was.
+    pub(crate) fn restore(&self, installed: Vec<Installed>) -> Result<(), String> {
+        self.reset(&[])?;
+        installed
+            .into_iter()
+            .try_for_each(|entry| self.install_used(entry.fault, entry.applied, entry.matched).map(drop))
+    }
+
+    /// Whether they could be installed.
+    pub(crate) fn check<'a>(mut faults: impl Iterator<Item = &'a Fault>) -> Result<(), String> {
+        faults.try_for_each(|fault| fault.build().map(drop))
+    }
+
     pub(crate) fn list(&self) -> Vec<Installed> {
         let entries = read(&self.entries);
         let shown = entries.iter().map(|entry| Installed {

@@ -13,6 +13,7 @@ mod duration;
 mod envelope;
 mod error;
 mod fields;
+mod kept;
 mod mounts;
 mod pki;
 mod policy;
@@ -38,6 +39,7 @@ use crate::{
     face::{Answered, Call, Face},
     fault::Moment,
     random,
+    state::Stateful,
     store::Epoch,
     sync::read,
 };
@@ -61,6 +63,7 @@ pub(crate) const FACE: Face = Face {
     error: |_, text| ("application/json", format!("{}\n", json!({ "errors": [text] }))),
     computes: |head| pki::may_compute(head.uri.path()),
     common_name: |head, body| request::common_name(&head.headers, body),
+    state: Some(Stateful { export: kept::export, import: kept::import }),
 };
 
 pub(crate) use seal::unseal_key;

@@ -64,6 +64,19 @@ impl Mount {
         Self { backend, accessor, uuid: random::uuid(), description: description.to_owned() }
     }
 
+    /// As it was kept: its accessor, its UUID, its description.
+    pub(crate) fn imported(
+        backend: Backend,
+        (accessor, uuid, description): (String, String, String),
+    ) -> Self {
+        Self { backend, accessor, uuid, description }
+    }
+
+    /// Its accessor, its UUID, its description.
+    pub(crate) fn identity(&self) -> (&str, &str, &str) {
+        (&self.accessor, &self.uuid, &self.description)
+    }
+
     fn ttls(&self) -> (i64, i64) {
         match &self.backend {
             Backend::Pki(pki) => pki.lease_ttls(),

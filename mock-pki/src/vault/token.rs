@@ -1,7 +1,7 @@
 //! Tokens: their records and their store.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{
         Arc, RwLock,
         atomic::{AtomicI64, Ordering},
@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -24,6 +25,7 @@ pub(crate) const SYSTEM_TTL: i64 = 768 * 3600;
 const NEVER: i64 = i64::MAX;
 
 /// A token's record. Nothing here has `Debug`, since ids are what a client needs to act in somebody's name.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Token {
     pub(crate) accessor: String,
     pub(crate) policies: Vec<String>,
@@ -272,6 +274,18 @@ impl Tokens {
             let children = tokens.iter().filter(|(_, token)| token.parent.as_deref() == Some(&id));
             ended.extend(children.map(|(child, _)| child.clone()));
         }
+    }
+
+    /// All of them, by id.
+    pub(crate) fn all(&self) -> BTreeMap<String, Arc<Token>> {
+        read(&self.by_id).iter().map(|(id, token)| (id.clone(), Arc::clone(token))).collect()
+    }
+
+    /// These in place of all but the root tokens that are there, which were given at the start.
+    pub(crate) fn replace(&self, tokens: BTreeMap<String, Arc<Token>>, now: Timestamp) {
+        let mut all = write(&self.by_id);
+        all.retain(|_, token| token.is_root());
+        all.extend(tokens.into_iter().filter(|(_, token)| !token.expired(now)));
     }
 
     pub(crate) fn accessors(&self) -> Vec<String> {

@@ -67,6 +67,7 @@ pub(crate) const FACE: Face = Face {
             .any(|end| path.trim_end_matches('/').ends_with(end))
     },
     common_name: |_, body| request::common_name(body),
+    state: None,
 };
 
 /// Everything this face remembers. Without `Debug`: most of it is secret.

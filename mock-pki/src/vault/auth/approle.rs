@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::RwLock};
 
 use http::StatusCode;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -20,19 +21,19 @@ use crate::{
 };
 
 /// One mounted `AppRole` method. Nothing here has `Debug`: role ids and secret ids are credentials.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct AppRole {
     roles: RwLock<BTreeMap<String, Role>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Role {
     id: String,
     settings: Settings,
     secrets: BTreeMap<String, Secret>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Settings {
     bind_secret_id: bool,
     secret_id_num_uses: i64,
@@ -40,7 +41,7 @@ struct Settings {
     token: TokenSettings,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Secret {
     accessor: String,
     expires: Option<Timestamp>,

@@ -3,11 +3,13 @@
 
 use std::{collections::BTreeMap, sync::RwLock};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use x509::{Certificate, SubjectAltName};
 
 use crate::{
     decimal::decimal,
+    pem_list,
     sync::{read, write},
     vault::{
         auth::{Context, Known, TokenSettings},
@@ -20,14 +22,15 @@ use crate::{
 };
 
 /// One mounted method.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Cert {
     roles: RwLock<BTreeMap<String, Role>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Role {
     /// CAs, or the very certificates of clients.
+    #[serde(with = "pem_list")]
     certificates: Vec<Certificate>,
     certificate: String,
     allowed_names: Vec<String>,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::RwLock};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -24,13 +24,13 @@ use crate::{
 };
 
 /// One mounted method.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Kubernetes {
     host: RwLock<Option<String>>,
     roles: RwLock<BTreeMap<String, Role>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Role {
     audience: String,
     names: Vec<String>,

@@ -8,6 +8,7 @@ mod userpass;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -37,7 +38,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// What a role says of the tokens it gives: its `token_…` fields.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct TokenSettings {
     explicit_max_ttl: i64,
     max_ttl: i64,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::RwLock};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use crate::{
@@ -16,11 +17,12 @@ use crate::{
 };
 
 /// One mounted method. Without `Debug`: passwords are in it.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Userpass {
     users: RwLock<BTreeMap<String, User>>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct User {
     password: String,
     token: TokenSettings,

@@ -3,6 +3,7 @@
 //! Every revocation rebuilds both lists, unless `auto_rebuild` is on. The defaults and texts are OpenBao 2.7.2's.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// `config/crl`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the product's configuration has these switches")]
 pub(crate) struct CrlConfig {
     pub(crate) expiry: String,

@@ -33,9 +33,9 @@ pub(crate) struct PendingKey {
 /// All issuers of a mount.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    all: Vec<Arc<Issuer>>,
-    default: Option<Arc<str>>,
-    pending: Vec<PendingKey>,
+    pub(super) all: Vec<Arc<Issuer>>,
+    pub(super) default: Option<Arc<str>>,
+    pub(super) pending: Vec<PendingKey>,
 }
 
 impl std::fmt::Debug for Issuers {
@@ -173,7 +173,7 @@ impl Issuers {
     }
 }
 
-const fn go_name(algorithm: KeyAlgorithm) -> &'static str {
+pub(super) const fn go_name(algorithm: KeyAlgorithm) -> &'static str {
     match algorithm {
         KeyAlgorithm::EcdsaP256 => "ECDSAWithSHA256",
         KeyAlgorithm::EcdsaP384 => "ECDSAWithSHA384",

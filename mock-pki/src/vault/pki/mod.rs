@@ -5,6 +5,7 @@ mod crl;
 mod csr;
 mod fulfil;
 mod issuer;
+mod kept;
 mod lists;
 mod names;
 mod ocsp;
@@ -27,6 +28,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -46,7 +48,7 @@ use crate::{
 use crl::CrlConfig;
 use issuer::{Issuer, Issuers};
 use role::Role;
-pub(crate) use {names::glob, output::colons};
+pub(crate) use {kept::PkiKept, names::glob, output::colons};
 
 /// One `pki` mount.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ pub(crate) struct Pki {
 }
 
 /// Where certificates say that more can be found (`config/urls`).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Urls {
     issuing_certificates: Vec<String>,
     crl_distribution_points: Vec<String>,

@@ -172,10 +172,14 @@ impl Role {
         Self::read(&Fields::new(fields))
     }
 
-    fn from_fields(fields: Map<String, Value>) -> Result<Self, Refusal> {
+    pub(crate) fn from_fields(fields: Map<String, Value>) -> Result<Self, Refusal> {
         let rules = serde_json::from_value(Value::Object(fields.clone()))
             .map_err(|error| Refusal::internal(&error.to_string()))?;
         Ok(Self { fields, rules })
+    }
+
+    pub(crate) fn fields(&self) -> &Map<String, Value> {
+        &self.fields
     }
 
     pub(crate) fn describe(&self) -> Value {
