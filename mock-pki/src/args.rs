@@ -26,7 +26,6 @@ use crate::{
 #[command(name = "mock-pki", version, after_help = EXAMPLES)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(title = "mock-pki's configuration file")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Read what flags and environment do not say from this file (TOML); its keys are the flags, such as `vault-listen`.
     #[arg(long, env = "MOCK_PKI_CONFIG", value_name = "FILE")]

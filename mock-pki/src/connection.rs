@@ -132,7 +132,7 @@ async fn connection<S, F>(
             Greeting::HangUp => {
                 let mut stream = stream;
                 // What is not read would turn the end into a reset.
-                let _ = stream.read(&mut [0; 16 * 1024]).await?;
+                let _ = stream.read(&mut vec![0; 16 * 1024]).await?;
                 stream.shutdown().await?;
                 Err(io::Error::other("a fault of TLS"))
             }

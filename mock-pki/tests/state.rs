@@ -1,6 +1,6 @@
 //! Snapshots, export and import, and the state directory.
 
-#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
 mod common;
 

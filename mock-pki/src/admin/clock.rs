@@ -20,7 +20,7 @@ pub(crate) async fn show(State(world): Shared) -> Json<ClockState> {
 pub(crate) async fn change(State(world): Shared, body: Bytes) -> Response {
     let change: ClockChange = match read_body(&body, "change of the clock") {
         Ok(change) => change,
-        Err(problem) => return problem,
+        Err(problem) => return *problem,
     };
     match world.clock.change(&change) {
         Ok(()) => Json(world.clock.state()).into_response(),

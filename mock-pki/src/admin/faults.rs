@@ -32,7 +32,7 @@ pub(crate) async fn kinds() -> Json<FaultKinds> {
 pub(crate) async fn install(State(world): Shared, body: Bytes) -> Response {
     let fault: Fault = match read_body(&body, "fault") {
         Ok(fault) => fault,
-        Err(problem) => return problem,
+        Err(problem) => return *problem,
     };
     match world.faults.install(fault) {
         Ok(id) => (StatusCode::CREATED, Json(Created { id })).into_response(),

@@ -30,7 +30,7 @@ pub(crate) async fn count(State(world): Shared, Asked(filter): Asked<JournalFilt
 pub(crate) async fn near_misses(State(world): Shared, body: Bytes) -> Response {
     let expected: Expectation = match read_body(&body, "expectation") {
         Ok(expected) => expected,
-        Err(problem) => return problem,
+        Err(problem) => return *problem,
     };
     let near_misses = near_miss::nearest(world.epoch().journal.all(), &expected);
     Json(NearMisses { near_misses }).into_response()

@@ -95,8 +95,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 /// Reads a body whatever its content type says, for people with curl; or says what is wrong with it.
-pub(crate) fn read_body<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, axum::response::Response> {
-    let failed = |error| problem(StatusCode::BAD_REQUEST, &format!("the {what} cannot be read: {error}"));
+pub(crate) fn read_body<T: DeserializeOwned>(
+    body: &[u8],
+    what: &str,
+) -> Result<T, Box<axum::response::Response>> {
+    let failed =
+        |error| Box::new(problem(StatusCode::BAD_REQUEST, &format!("the {what} cannot be read: {error}")));
     serde_json::from_slice(body).map_err(failed)
 }
 

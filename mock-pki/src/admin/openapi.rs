@@ -41,7 +41,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         })
         .collect();
     if let Some(query) = route.query {
-        parameters.extend(query_parameters(query(generator).to_value(), generator));
+        parameters.extend(query_parameters(&query(generator).to_value(), generator));
     }
     let (status, about, content) = match route.good {
         Good::Json(shape) => {
@@ -92,10 +92,11 @@ fn operation_id(route: &Route) -> String {
 }
 
 /// Each property of an object is a parameter.
-fn query_parameters(schema: Value, generator: &SchemaGenerator) -> Vec<Value> {
-    let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    let object = generator.definitions().get(name).unwrap_or(&schema);
-    let properties = object["properties"].as_object().into_iter().flatten();
+fn query_parameters(schema: &Value, generator: &SchemaGenerator) -> Vec<Value> {
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    let name = reference.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    let object = generator.definitions().get(name).unwrap_or(schema);
+    let properties = object.get("properties").and_then(Value::as_object).into_iter().flatten();
     properties
         .map(|(name, schema)| {
             let mut schema = schema.clone();

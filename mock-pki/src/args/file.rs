@@ -31,7 +31,7 @@ impl Args {
     /// # Errors
     /// [`Unread`].
     pub fn read() -> Result<Self, Unread> {
-        Self::of(|command| command.try_get_matches())
+        Self::of(Command::try_get_matches)
     }
 
     /// The same by what reads a command line.
