@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, env = "MOCK_PKI_EJBCA_LISTEN", default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
     pub ejbca_listen: Place,
     /// Write the certificate and the key of the EJBCA face's administrator to `client.pem` and `client.key` in this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "MOCK_PKI_EJBCA_CLIENT_OUT", value_name = "DIR")]
     pub ejbca_client_out: Option<PathBuf>,
     /// Where the Venafi face listens, always with TLS; port 0 for a free one, `off` for nowhere.
     #[arg(long, env = "MOCK_PKI_VENAFI_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDRESS")]

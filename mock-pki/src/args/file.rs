@@ -79,6 +79,7 @@ mod tests {
 vault-listen = "127.0.0.1:7001"
 control-listen = "127.0.0.1:7002"
 root-token = "a token"
+ejbca-client-out = "client"
 ca-key-algorithm = "rsa-2048"
 tls = true
 tls-name = ["a.example.com", "b.example.com"]
@@ -120,6 +121,7 @@ kind = "latency"
             "--vault-listen=127.0.0.1:7001",
             "--control-listen=127.0.0.1:7002",
             "--root-token=a token",
+            "--ejbca-client-out=client",
             "--ca-key-algorithm=rsa-2048",
             "--tls",
             "--tls-name=a.example.com",

@@ -38,6 +38,9 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
         vault-listen = "127.0.0.1:0"
         control-listen = "127.0.0.1:0"
         root-token = "file"
+        ejbca-listen = "off"
+        venafi-listen = "off"
+        custom-listen = "off"
         ready-file = "ready.json"
     "#;
     std::fs::write(directory.path().join("mock.toml"), file).unwrap();
@@ -56,6 +59,9 @@ fn the_state_is_kept_when_the_program_ends_in_good_order() {
     let flags = [
         "--vault-listen=127.0.0.1:0",
         "--control-listen=127.0.0.1:0",
+        "--ejbca-listen=off",
+        "--venafi-listen=off",
+        "--custom-listen=off",
         "--ready-file=ready.json",
         "--state-dir=kept",
     ];
@@ -77,7 +83,14 @@ fn what_is_wrong_is_said_before_anything_starts() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let off = ["--config=mock.toml", "--vault-listen=off", "--control-listen=127.0.0.1:0"];
+    let off = [
+        "--config=mock.toml",
+        "--vault-listen=off",
+        "--ejbca-listen=off",
+        "--venafi-listen=off",
+        "--custom-listen=off",
+        "--control-listen=127.0.0.1:0",
+    ];
     let unknown = said(&off, "root-tokken = \"x\"");
     assert!(unknown.contains("mock.toml") && unknown.contains("root-tokken"), "{unknown}");
     let half = said(&off, "tls-cert = \"x.pem\"");
