@@ -291,10 +291,11 @@ mod tests {
     #[test]
     fn the_readme_lists_every_route_with_what_it_does() {
         let readme = include_str!("../../README.md");
-        let rows: String = ALL
+        let rows: Vec<String> = ALL
             .iter()
-            .map(|route| format!("| `{} {}` | {} |\n", route.method, route.path, route.about))
+            .map(|route| format!("| `{} {}` | {} |", route.method, route.path, route.about))
             .collect();
+        let rows = rows.join("\n");
         assert!(readme.contains(&rows), "README.md lacks these rows, or has others between them:\n{rows}");
     }
 

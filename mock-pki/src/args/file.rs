@@ -173,7 +173,7 @@ kind = "latency"
         ] {
             match read(&[], file) {
                 Err(Unread::File(error)) => {
-                    assert!(error.contains(said) && error.contains("line "), "{error}")
+                    assert!(error.contains(said) && error.contains("line "), "{error}");
                 }
                 other => panic!("{file}: {other:?}"),
             }

@@ -1,5 +1,7 @@
 //! Where the program's settings come from.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 use std::{
     path::Path,
     process::{Command, Stdio},

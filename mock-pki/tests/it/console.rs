@@ -70,7 +70,7 @@ impl Drop for Driver {
     }
 }
 
-/// Waits for an element that an XPath finds.
+/// Waits for an element that a path finds.
 async fn see(page: &Client, path: &str) -> fantoccini::elements::Element {
     page.wait().for_element(Locator::XPath(path)).await.unwrap()
 }

@@ -1,6 +1,6 @@
 //! The control port, through its Rust client.
 
-#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step of a test is a failed test")]
 
 use crate::common::{Vault, csr, mock};
 use mock_pki::{
