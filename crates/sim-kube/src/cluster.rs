@@ -207,6 +207,9 @@ impl Cluster {
     /// [`Self::handle`], and does what it is told.
     #[must_use]
     pub fn verdict<B>(&self, now: Timestamp, request: &Request<B>, identity: &Identity) -> Effect {
+        if !self.faults.any() {
+            return Effect::Pass;
+        }
         let call = Call::read(request.method(), request.uri()).ok().flatten();
         let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
         self.faults.verdict(&Seen {

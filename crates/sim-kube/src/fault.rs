@@ -137,6 +137,11 @@ impl Faults {
         })
     }
 
+    /// Whether there is any rule.
+    pub(crate) fn any(&self) -> bool {
+        !self.lock().rules.is_empty()
+    }
+
     /// What happens to a request. Asking counts: ask once per request.
     #[must_use]
     pub fn verdict(&self, seen: &Seen<'_>) -> Effect {

@@ -87,24 +87,41 @@ pub fn authorize(roles: &dyn Roles, user: &Identity, verb: &str, target: &Target
     if user.is_in(Identity::MASTERS) {
         return Decision { allowed: true, reason: String::new() };
     }
+    match allowing(roles, user, verb, target) {
+        Ok(grant) => Decision { allowed: true, reason: format!("RBAC: allowed by {}", described(&grant)) },
+        Err(problems) => Decision {
+            allowed: false,
+            reason: aggregate(&problems).map(|all| format!("RBAC: {all}")).unwrap_or_default(),
+        },
+    }
+}
+
+/// The same without a reason, which is what every request asks.
+#[must_use]
+pub(crate) fn is_allowed(roles: &dyn Roles, user: &Identity, verb: &str, target: &Target<'_>) -> bool {
+    user.is_in(Identity::MASTERS) || allowing(roles, user, verb, target).is_ok()
+}
+
+/// The binding that allows it, or the roles that are bound and could not be found.
+fn allowing<'a>(
+    roles: &'a dyn Roles,
+    user: &Identity,
+    verb: &str,
+    target: &Target<'a>,
+) -> Result<Grant<'a>, Vec<String>> {
     let namespace = match target {
         Target::Resource(resource) => resource.namespace,
         Target::Path(_) => "",
     };
     let mut problems = Vec::new();
     for grant in grants(roles, user, namespace) {
-        match grant.rules {
-            Ok(granted) if granted.iter().any(|rule| allows(rule, verb, target)) => {
-                return Decision { allowed: true, reason: format!("RBAC: allowed by {}", described(&grant)) };
-            }
+        match &grant.rules {
+            Ok(granted) if granted.iter().any(|rule| allows(rule, verb, target)) => return Ok(grant),
             Ok(_) => {}
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(problem.clone()),
         }
     }
-    Decision {
-        allowed: false,
-        reason: aggregate(&problems).map(|all| format!("RBAC: {all}")).unwrap_or_default(),
-    }
+    Err(problems)
 }
 
 /// The refusal of what [`authorize`] does not allow.
@@ -209,12 +226,11 @@ struct Grant<'a> {
     rules: Result<&'a [Value], String>,
 }
 
-fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &'a str) -> Vec<Grant<'a>> {
+fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &'a str) -> impl Iterator<Item = Grant<'a>> {
     let cluster = roles.cluster_role_bindings().into_iter().map(|binding| (binding, ""));
     let local = if namespace.is_empty() { Vec::new() } else { roles.role_bindings(namespace) };
-    cluster
-        .chain(local.into_iter().map(|binding| (binding, namespace)))
-        .filter_map(|(binding, namespace)| {
+    cluster.chain(local.into_iter().map(move |binding| (binding, namespace))).filter_map(
+        move |(binding, namespace)| {
             let subject =
                 list(binding, "subjects").iter().find(|subject| applies_to(user, subject, namespace))?;
             let role_ref = binding.get("roleRef")?;
@@ -225,8 +241,8 @@ fn grants<'a>(roles: &'a dyn Roles, user: &Identity, namespace: &'a str) -> Vec<
                 namespace,
                 rules: referred_rules(roles, role_ref, namespace),
             })
-        })
-        .collect()
+        },
+    )
 }
 
 fn applies_to(user: &Identity, subject: &Value, namespace: &str) -> bool {

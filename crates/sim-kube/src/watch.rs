@@ -221,15 +221,18 @@ impl Watch {
             if change.resource != self.kind.storage || !change.path.starts_with(&prefix) {
                 continue;
             }
+            let all = self.selection.is_everything();
             let selected = |stored: &Option<Arc<Value>>| {
                 let object = shape::from_stored(&self.kind, stored.as_ref()?);
-                self.selection.matches(&object).then_some(object)
+                (all || self.selection.matches(&object)).then_some(object)
             };
-            match (selected(&change.old), selected(&change.new)) {
-                (None, None) => {}
-                (None, Some(object)) => self.tell("ADDED", &object, now),
-                (Some(_), Some(object)) => self.tell("MODIFIED", &object, now),
-                (Some(mut object), None) => {
+            let was = if all { change.old.is_some() } else { selected(&change.old).is_some() };
+            match (was, selected(&change.new)) {
+                (false, None) => {}
+                (false, Some(object)) => self.tell("ADDED", &object, now),
+                (true, Some(object)) => self.tell("MODIFIED", &object, now),
+                (true, None) => {
+                    let Some(mut object) = selected(&change.old) else { continue };
                     set_revision(&mut object, change.revision);
                     self.tell("DELETED", &object, now);
                 }
@@ -254,15 +257,18 @@ impl Watch {
 
     /// An event about an object, in the form that the client asked for.
     fn tell(&mut self, kind: &str, object: &Value, now: Timestamp) {
-        let object = self.form.render(&self.kind, object, !self.headed, now);
+        let headings = !self.headed;
         self.headed = true;
+        if self.form == Form::Object {
+            return self.say(kind, object);
+        }
+        let object = self.form.render(&self.kind, object, headings, now);
         self.say(kind, &object);
     }
 
     fn say(&mut self, kind: &str, object: &Value) {
-        let mut line = json!({"type": kind, "object": object}).to_string();
-        line.push('\n');
-        self.lines.push(Bytes::from(line));
+        // Written as it stands: to put the object into another value would copy it.
+        self.lines.push(Bytes::from(format!("{{\"object\":{object},\"type\":\"{kind}\"}}\n")));
     }
 }
 

@@ -32,7 +32,8 @@ type Side<'v> = Option<&'v Value>;
 impl Walk<'_> {
     /// `in_leaf`: a whole around this place was compared already.
     fn place(&mut self, shape: Shape<'_>, old: Side<'_>, new: Side<'_>, in_leaf: bool) {
-        if old.is_none() && new.is_none() {
+        // Nothing became of what is the same, and most of an object is.
+        if old == new {
             return;
         }
         let (was, is) = (shape.deduce(old), shape.deduce(new));

@@ -24,6 +24,8 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -276,21 +278,41 @@ fn prune(shape: Shape<'_>, merged: &Value, last: &FieldSet, everybody: &FieldSet
 /// Keeps the times of the managed fields where nothing but they would change: a write that changes nothing is
 /// none. For whoever stores an object, after everything else that touches it.
 pub fn keep_times(old: &Value, new: &mut Value) {
-    let timeless = |object: &Value| {
-        let mut object = object.clone();
-        let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
-        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
-            entry.remove("time");
-        }
-        object
-    };
     let Some(fields) = old.pointer("/metadata/managedFields") else { return };
-    if !equal::equal(&timeless(old), &timeless(new)) {
+    if !is_same_but_for_times(Some(old), Some(new)) {
         return;
     }
     if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("managedFields".to_owned(), fields.clone());
     }
+}
+
+/// Whether two objects differ in the times of their managed fields at most.
+fn is_same_but_for_times(old: Option<&Value>, new: Option<&Value>) -> bool {
+    let entry = |old: Option<&Value>, new: Option<&Value>| is_same(old, new, "time", |_, _| true);
+    let entries = |old: Option<&Value>, new: Option<&Value>| match (old, new) {
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| entry(Some(old), Some(new)))
+        }
+        _ => old == new,
+    };
+    let metadata = |old: Option<&Value>, new: Option<&Value>| is_same(old, new, "managedFields", entries);
+    is_same(old, new, "metadata", metadata)
+}
+
+/// Whether two maps are the same, where `part` judges what is at `key`.
+fn is_same(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    key: &str,
+    part: impl Fn(Option<&Value>, Option<&Value>) -> bool,
+) -> bool {
+    let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) else { return old == new };
+    let rest = |map: &Map<String, Value>| map.len() - usize::from(map.contains_key(key));
+    let mut others = old.iter().filter(|(name, _)| *name != key);
+    rest(old) == rest(new)
+        && others.all(|(name, old)| new.get(name).is_some_and(|new| equal::equal(old, new)))
+        && part(old.get(key), new.get(key))
 }
 
 fn without_managed_fields(object: &Value) -> Value {
@@ -331,11 +353,14 @@ fn strip(set: &FieldSet) -> FieldSet {
         &["metadata", "managedFields"],
         &["metadata", "resourceVersion"],
     ];
-    let mut nobody = FieldSet::default();
-    for path in OF_NOBODY {
-        nobody.insert(&path.iter().map(|name| PathElement::field(name)).collect::<Vec<_>>());
-    }
-    set.difference(&nobody)
+    static NOBODY: LazyLock<FieldSet> = LazyLock::new(|| {
+        let mut nobody = FieldSet::default();
+        for path in OF_NOBODY {
+            nobody.insert(&path.iter().map(|name| PathElement::field(name)).collect::<Vec<_>>());
+        }
+        nobody
+    });
+    set.difference(&NOBODY)
 }
 
 fn describe(object: &Value) -> String {

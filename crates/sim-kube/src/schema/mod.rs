@@ -104,6 +104,12 @@ impl Schema {
         validate::validate(self.cursor(), new, old)
     }
 
+    /// Checks types and values alone: not what is there twice, nor the rules.
+    #[must_use]
+    pub(crate) fn validate_values(&self, new: &Value) -> Vec<Cause> {
+        validate::validate_values(self.cursor(), new)
+    }
+
     /// Checks only the part of an object that a write to `status` can change, and names fields from the object's
     /// root all the same.
     #[must_use]

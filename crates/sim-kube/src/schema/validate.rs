@@ -21,6 +21,11 @@ pub(super) fn validate(schema: Cursor<'_>, new: &Value, old: Option<&Value>) -> 
     finish(schema, faults, new, old)
 }
 
+/// Checks the types and values of a whole object alone.
+pub(super) fn validate_values(schema: Cursor<'_>, new: &Value) -> Vec<Cause> {
+    Walk { within: "" }.place(schema, "", new, None, true).causes
+}
+
 /// Validates what a write to `status` can change.
 pub(super) fn validate_status(schema: Cursor<'_>, new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut faults = Vec::new();
@@ -195,6 +200,10 @@ impl Walk {
     fn alternatives(&self, schema: Cursor<'_>, path: &str, new: &Value, old: Option<&Value>) -> Outcome {
         let node = schema.node();
         let mut outcome = Outcome::default();
+        if [&node.any_of, &node.one_of, &node.all_of].into_iter().all(Vec::is_empty) && node.not.is_none() {
+            outcome.matched += 1;
+            return outcome;
+        }
         let shown = quoted(path);
         let run = |at: &usize| self.value(schema.at(*at), path, new, old, false);
         if !node.any_of.is_empty() {
@@ -248,7 +257,7 @@ impl Walk {
     /// The first of length and pattern that is wrong, and the format.
     fn text(&self, schema: Cursor<'_>, path: &str, text: &str) -> Outcome {
         let node = schema.node();
-        let value = Value::from(text);
+        let value = || Value::from(text);
         let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         let mut outcome = Outcome::default();
         outcome.check(if let Some(max) = node.max_length.filter(|max| length > *max) {
@@ -256,10 +265,10 @@ impl Walk {
             let message = format!("Too long: may not be more than {max} {bytes}");
             Some(Cause::new("FieldValueTooLong", self.field(path), message))
         } else if let Some(min) = node.min_length.filter(|min| length < *min) {
-            Some(self.invalid(path, &value, &format!("should be at least {min} chars long")))
+            Some(self.invalid(path, &value(), &format!("should be at least {min} chars long")))
         } else {
             let pattern = node.pattern.as_ref().filter(|pattern| !pattern.regex.is_match(text));
-            pattern.map(|pattern| self.invalid(path, &value, &format!("should match '{}'", pattern.text)))
+            pattern.map(|pattern| self.invalid(path, &value(), &format!("should match '{}'", pattern.text)))
         });
         if let Some(format) = format::checked(schema) {
             let wrong = !format::holds(format, text);

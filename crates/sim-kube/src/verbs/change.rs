@@ -76,7 +76,7 @@ impl Cluster {
         if kind.custom {
             // Of a custom object only the metadata has a type.
             object::edit_metadata(object, |metadata| metadata.retain(|_, value| !value.is_null()));
-            let causes = schema.validate(object, None);
+            let causes = schema.validate_values(object);
             let mistyped = |cause: &&Cause| {
                 cause.reason == "FieldValueTypeInvalid"
                     && (cause.field.starts_with("metadata.")
@@ -97,7 +97,7 @@ impl Cluster {
         }
         strategy::check_encoding(kind, object)?;
         // Built-in kinds are no JSON to the real server but values of a type: what has another is not understood.
-        let causes = schema.validate(object, None);
+        let causes = schema.validate_values(object);
         if let Some(cause) = causes.iter().find(|cause| cause.reason == "FieldValueTypeInvalid") {
             return Err(wrong_type(kind, cause));
         }
