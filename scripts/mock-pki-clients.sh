@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/env.sh
 . scripts/background.sh
 
-require cargo go
+require cargo go openssl python3
 
 # go_client NAME: builds mock-pki/tests/clients/NAME into the cache and prints where it is. The folder's name is a hash of
 # the sources, so that nothing old is run and nothing is built twice.
@@ -33,8 +33,18 @@ venafi() {
     mock-pki/tests/clients/venafi/run.sh "$work/ready.json" "$work/ca.pem"
 }
 
+# hvac, a Vault client for Python.
+hvac() {
+    local url token unseal_key
+    read -r url token unseal_key < <(python3 -c '
+import json, sys
+ready = json.load(open(sys.argv[1]))
+print(ready["vault_url"], ready["root_token"], ready["unseal_key"])' "$work/ready.json")
+    mock-pki/tests/clients/hvac/run.sh "$url" "$token" "$unseal_key"
+}
+
 clients=("$@")
-if [ ${#clients[@]} = 0 ]; then clients=(ejbca venafi); fi
+if [ ${#clients[@]} = 0 ]; then clients=(ejbca hvac venafi); fi
 
 cargo build --locked -p mock-pki
 work=$(mktemp -d)
