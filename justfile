@@ -73,6 +73,14 @@ soak *ARGS:
 bench-issuers *ARGS:
     scripts/bench-issuers.sh "$@"
 
+# Measure mock-pki beside a real OpenBao
+bench-mock-pki:
+    scripts/bench-mock-pki.sh
+
+# Real clients of Vault, EJBCA and Venafi make their rounds against mock-pki
+mock-pki-clients *ARGS:
+    scripts/mock-pki-clients.sh "$@"
+
 # Everything that CI runs
 ci:
     .ci/run

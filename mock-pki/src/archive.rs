@@ -98,12 +98,16 @@ impl Archive {
         read(&self.kept).get(serial).cloned()
     }
 
-    /// Revokes a certificate; gives what it was before, and nothing if it is not there. A second time changes nothing.
+    /// Revokes a certificate; gives what it was before, and nothing if it is not there. A second time changes nothing,
+    /// unless the first was a hold, which can be undone: it counts as not revoked.
     pub(crate) fn revoke(&self, serial: &[u8], revoked: Revoked) -> Option<Kept> {
         let mut all = write(&self.kept);
         let kept = all.get_mut(serial)?;
-        let before = kept.clone();
-        kept.revoked.get_or_insert(revoked);
+        let mut before = kept.clone();
+        before.revoked.take_if(|before| before.reason == Some(CrlReason::CertificateHold));
+        if before.revoked.is_none() {
+            kept.revoked = Some(revoked);
+        }
         Some(before)
     }
 

@@ -88,7 +88,7 @@ pub struct Args {
     /// Let so many of all requests fail in ways that are worth another try, from 0 to 1, as with every real service.
     #[arg(long, env = "MOCK_PKI_UNRELIABLE", default_value_t = 0.0, value_name = "PROBABILITY")]
     pub unreliable: f64,
-    /// A fault that is in force from the start, and again after every reset, as JSON; may be repeated.
+    /// A fault that is in force from the start, also with a state that was kept, and again after every reset, as JSON; may be repeated.
     #[arg(long, env = "MOCK_PKI_FAULT", value_parser = fault, value_name = "FAULT")]
     pub fault: Vec<Fault>,
     /// Listen on other addresses than loopback. Whoever reaches them can issue and install faults.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::sync::lock;
 
 /// Longer paths are cut: a journal's entry has a bounded size.
-const MAX_PATH: usize = 512;
+pub(crate) const MAX_PATH: usize = 512;
 
 /// Path segments after which a segment is a secret or stands for one.
 const SECRET_AFTER: [&str; 2] = ["secret-id", "accessor"];

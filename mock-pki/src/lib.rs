@@ -34,6 +34,7 @@ pub mod ledger;
 mod metrics;
 pub mod near_miss;
 mod pem_list;
+mod proof;
 mod random;
 pub mod server;
 mod service;

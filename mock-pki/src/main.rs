@@ -1,6 +1,8 @@
 //! The `mock-pki` program: parse, start, say where, wait for a signal.
 
-use std::{io::Write as _, path::Path, process::ExitCode};
+use std::{
+    fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, process::ExitCode,
+};
 
 use mock_pki::{
     args::{Args, LogFormat, Unread},
@@ -63,12 +65,19 @@ fn log(args: &Args) {
     }
 }
 
-/// Written beside and renamed, so that who waits for the file never reads half of it.
+/// Written beside and renamed, so that who waits for the file never reads half of it; readable by its owner alone, since
+/// keys and tokens are in some.
 fn write(path: &Path, text: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("writing {}: {error}", path.display());
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
-    std::fs::write(&beside, text).map_err(failed)?;
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)
 }
 

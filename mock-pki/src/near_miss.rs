@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::Entry;
+use crate::journal::{Entry, MAX_PATH};
 
 /// The most that are told.
 const MOST: usize = 5;
@@ -52,6 +52,17 @@ pub struct Difference {
     pub expected: String,
     /// What it was; absent if nothing.
     pub found: Option<String>,
+}
+
+impl Expectation {
+    /// Refuses what is longer than anything that a journal holds: every request is held against it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let fields = [&self.face, &self.method, &self.path, &self.fault, &self.user_agent];
+        if fields.into_iter().flatten().any(|field| field.len() > MAX_PATH) {
+            return Err(format!("nothing in the journal is longer than {MAX_PATH} bytes"));
+        }
+        Ok(())
+    }
 }
 
 /// The nearest of some requests, the nearest first and of those the latest.

@@ -96,6 +96,7 @@ impl World {
         };
         if let Some(document) = document {
             world.import(document).map_err(StartError::State)?;
+            world.faults.install_missing(&world.settings.faults).map_err(StartError::Fault)?;
         }
         Ok(world)
     }

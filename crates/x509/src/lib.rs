@@ -34,7 +34,7 @@ mod time;
 mod tlv;
 pub mod usage;
 
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Certificate, CertificateError, SignatureMatch};
 pub use chain::Chain;
 pub use csr::Csr;
 pub use judge::{Asked, Mismatch, Tolerance};

@@ -4,12 +4,13 @@ use axum::{
     Json,
     body::Bytes,
     extract::State,
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 
 use crate::{
     admin::{
-        Asked, Shared, read_body,
+        Asked, Shared, problem, read_body,
         wire::{Count, Journal, JournalFilter, NearMisses},
     },
     near_miss::{self, Expectation},
@@ -32,6 +33,9 @@ pub(crate) async fn near_misses(State(world): Shared, body: Bytes) -> Response {
         Ok(expected) => expected,
         Err(problem) => return *problem,
     };
+    if let Err(error) = expected.check() {
+        return problem(StatusCode::BAD_REQUEST, &error);
+    }
     let near_misses = near_miss::nearest(world.epoch().journal.all(), &expected);
     Json(NearMisses { near_misses }).into_response()
 }

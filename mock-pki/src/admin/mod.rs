@@ -36,8 +36,10 @@ use crate::{fault::Body, store::World};
 
 type Shared = State<Arc<World>>;
 
+/// All but a state is small.
+const MAX_BODY: usize = 1024 * 1024;
 /// A whole state may come in.
-const MAX_BODY: usize = 512 * 1024 * 1024;
+const MAX_STATE: usize = 512 * 1024 * 1024;
 
 pub(crate) fn router(world: Arc<World>) -> Router {
     routes::router()
@@ -49,30 +51,34 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-/// A web page somewhere must not be able to drive this port through the browser of whoever runs it; the
-/// requests by which it could change anything carry an Origin. This port's own page may.
+/// A web page somewhere must not be able to drive this port, or to read it, through the browser of whoever runs it. Its
+/// requests carry its origin, or else the name by which it leads here. This port's own page may.
 async fn only_local_pages(
     headers: HeaderMap,
     request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> axum::response::Response {
-    if headers.contains_key(header::ORIGIN) && !is_own_page(&headers) {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let (origin, host) = (text(header::ORIGIN), text(header::HOST));
+    let is_own = |origin: &str| host.is_some_and(|host| origin == format!("http://{host}"));
+    // Within this process there is no host.
+    if !host.is_none_or(is_ours) || !origin.is_none_or(is_own) {
         return problem(
             StatusCode::FORBIDDEN,
-            "requests from other web pages than this port's are not answered",
+            "requests of other web pages than this port's, and to names that anybody could lead here, are not answered: \
+             use an address, localhost, or a name without a public domain",
         );
     }
     next.run(request).await
 }
 
-/// Whether the page came from here. By an address or as localhost: a name of somebody else's may lead here, too.
-fn is_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (origin, authority) = (text(header::ORIGIN), text(header::HOST));
+/// Whether nobody else can have a page under this authority: it is an address, or a name that the public DNS does not give.
+fn is_ours(authority: &str) -> bool {
+    const PRIVATE: [&str; 5] = ["localhost", "local", "internal", "svc", "test"];
     let Ok(authority) = authority.parse::<http::uri::Authority>() else { return false };
     let host = authority.host();
     let is_address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
-    (is_address || host == "localhost") && origin == format!("http://{authority}")
+    is_address || host.rsplit_once('.').is_none_or(|(_, last)| PRIVATE.contains(&last))
 }
 
 /// An error of this port: a text that says what to do.

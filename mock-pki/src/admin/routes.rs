@@ -8,6 +8,7 @@ use std::{
 
 use axum::{
     Json, Router,
+    extract::DefaultBodyLimit,
     http::HeaderMap,
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, patch, post, put},
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin::{
-        approvals, clock, console, faults, journal, ledger, snapshots, state, status,
+        MAX_STATE, approvals, clock, console, faults, journal, ledger, snapshots, state, status,
         wire::{
             ApprovalList, CertificateDetails, Count, Created, ExportOptions, FaultKinds, FaultList,
             IssuedCertificate, Journal, JournalFilter, Ledger, LedgerFilter, NearMisses, SnapshotInfo,
@@ -238,7 +239,7 @@ pub(crate) const ALL: &[Route] = &[
     )
     .query::<ExportOptions>(),
     route("PUT", "/state", "makes everything what such a document says", Good::Nothing, || {
-        put(state::import)
+        put(state::import).layer(DefaultBodyLimit::max(MAX_STATE))
     })
     .body(document),
     route(

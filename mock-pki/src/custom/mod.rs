@@ -232,7 +232,9 @@ fn cgi(epoch: &Epoch, call: &Call) -> Result<Response<Bytes>, Problem> {
     if is_new && !is_renewal {
         let issued = lock(&state.issued);
         let kept = issued.get(&name).filter(|kept| {
-            kept.certificate.not_after() > epoch.now() && wanted.key_is_that_of(&kept.certificate)
+            kept.certificate.not_after() > epoch.now()
+                && wanted.key_is_that_of(&kept.certificate)
+                && state.ca.archive.find(kept.certificate.serial()).is_none_or(|kept| kept.revoked.is_none())
         });
         if let Some(kept) = kept {
             return kept.send(format);

@@ -9,7 +9,7 @@ use crate::{
     ca::{BACKDATE, Hierarchy},
     decimal::decimal,
     ejbca::{Context, answer::Refusal, authorities::Shown, names::written, oauth},
-    random,
+    proof, random,
 };
 
 /// The common name whose holder may do everything, as EJBCA's installation has it.
@@ -78,14 +78,16 @@ pub(crate) fn authenticate(context: &Context<'_>) -> Result<(), Refusal> {
 
 fn by_certificate(context: &Context<'_>, der: &[u8]) -> Result<(), Refusal> {
     let own = Certificate::from_der(der).map_err(|_| Refusal::general())?;
-    let issuer = context.state.cas.iter().find(|ca| ca.certificate().is_some_and(|ca| own.is_signed_by(ca)));
+    let issuer =
+        context.state.cas.iter().find(|ca| ca.certificate().is_some_and(|ca| proof::is_by(&own, ca)));
     let is_valid = own.not_before() <= context.now && context.now <= own.not_after();
     let is_revoked = |ca: &Shown| ca.archive.find(own.serial()).is_some_and(|kept| kept.revoked.is_some());
     if !is_valid || issuer.is_none_or(is_revoked) {
         return Err(Refusal::denied(format!(
             "Authentication failed. Further information: No admin authenticated for certificate with serialNumber {} and \
              issuerDN '{}'.",
-            decimal(own.serial()),
+            // A certificate of nobody here may have a number of any length.
+            decimal(own.serial().get(..20).unwrap_or(own.serial())),
             written(&own.issuer())
         )));
     }

@@ -54,7 +54,7 @@ pub(crate) const FACE: Face = Face {
     port: 8443,
     needs_tls: true,
     // The application server's `max-post-size`.
-    max_body: 10 * 1024 * 1024,
+    max_body: 1024 * 1024,
     answer: handle,
     too_large: || {
         let message = "UT000020: Connection terminated as request was larger than 10485760";

@@ -199,8 +199,25 @@ impl Faults {
     }
 
     /// Whether they could be installed.
-    pub(crate) fn check<'a>(mut faults: impl Iterator<Item = &'a Fault>) -> Result<(), String> {
-        faults.try_for_each(|fault| fault.build().map(drop))
+    pub(crate) fn check<'a>(faults: impl Iterator<Item = &'a Fault>) -> Result<(), String> {
+        let mut count = 0;
+        for fault in faults {
+            fault.build()?;
+            count += 1;
+        }
+        if count > MAX_FAULTS {
+            return Err(format!(
+                "{count} faults are more than the {MAX_FAULTS} that may be installed at once"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Installs those that are not there.
+    pub(crate) fn install_missing(&self, faults: &[Fault]) -> Result<(), String> {
+        let there = self.list();
+        let missing = faults.iter().filter(|fault| !there.iter().any(|entry| entry.fault == **fault));
+        missing.cloned().try_for_each(|fault| self.install(fault).map(drop))
     }
 
     pub(crate) fn list(&self) -> Vec<Installed> {

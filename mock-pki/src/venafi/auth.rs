@@ -41,7 +41,7 @@ impl Caller {
         }
         let key = headers.get("x-venafi-api-key").and_then(text).ok_or_else(no_token)?;
         let (user, _) = state.sessions.use_api_key(&key, now).ok_or_else(no_token)?;
-        Ok(Self { user, scope: Scope::all(), grant: None })
+        Ok(Self { user, scope: user.most(), grant: None })
     }
 
     /// That the caller may do what needs this scope.

@@ -56,7 +56,7 @@ pub(crate) const FACE: Face = Face {
     port: 8444,
     needs_tls: true,
     // IIS's own limit, about: 30,000,000 bytes.
-    max_body: 30_000_000,
+    max_body: 1024 * 1024,
     answer: |epoch, call| answered(answer(epoch, call).unwrap_or_else(|Refusal(answer)| answer)),
     too_large: || answered(Answer { status: StatusCode::PAYLOAD_TOO_LARGE, ..Answer::nothing() }),
     error: |_, text| ("application/json; charset=utf-8", json!({ "Error": text }).to_string()),

@@ -129,7 +129,11 @@ pub(crate) fn search(state: &State, query: &str, only_count: bool) -> Result<Ans
     }
     let page: Vec<Value> =
         found.iter().skip(offset).take(limit).map(|(node, version)| listed(node, version)).collect();
-    let range = format!("Certificates {} - {}", (offset + 1).min(total), (offset + page.len()).min(total));
+    let range = format!(
+        "Certificates {} - {}",
+        offset.saturating_add(1).min(total),
+        offset.saturating_add(page.len()).min(total)
+    );
     let body = json!({ "Certificates": page, "DataRange": range, "TotalCount": total });
     Ok(Answer { count: Some(total), ..Answer::ok(body) })
 }

@@ -60,7 +60,12 @@ impl User {
     }
 
     pub(crate) fn may(&self, scope: &Scope) -> bool {
-        self.scope.and_then(Scope::parse).is_none_or(|most| scope.is_within(&most))
+        scope.is_within(&self.most())
+    }
+
+    /// What the user may do at most: what an API key may.
+    pub(crate) fn most(&self) -> Scope {
+        self.scope.and_then(Scope::parse).unwrap_or_else(Scope::all)
     }
 
     /// `local:{…}`
@@ -97,6 +102,9 @@ pub(crate) struct Access {
 }
 
 /// Everything that is valid. Without `Debug`: it is all secret.
+/// The most tokens of a kind that are remembered: the oldest go first.
+const MAX_TOKENS: usize = 10_000;
+
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<Inner>);
 
@@ -114,6 +122,7 @@ impl Sessions {
         let mut inner = lock(&self.0);
         inner.access.retain(|_, access| access.expires > now);
         inner.refresh.retain(|_, grant| grant.until > now);
+        inner.make_room();
         inner.last_grant += 1;
         let grant = Grant {
             id: inner.last_grant,
@@ -154,6 +163,11 @@ impl Sessions {
         let (key, until) = (random::uuid(), later(now, API_KEY_VALIDITY));
         let mut inner = lock(&self.0);
         inner.api_keys.retain(|_, (_, until)| *until > now);
+        if inner.api_keys.len() >= MAX_TOKENS {
+            let oldest =
+                inner.api_keys.iter().min_by_key(|(_, (_, until))| *until).map(|(key, _)| key.clone());
+            oldest.map(|oldest| inner.api_keys.remove(&oldest));
+        }
         inner.api_keys.insert(key.clone(), (user, until));
         (key, until)
     }
@@ -168,6 +182,17 @@ impl Sessions {
 }
 
 impl Inner {
+    /// Forgets the oldest grant with its tokens where there are too many.
+    fn make_room(&mut self) {
+        if self.access.len().max(self.refresh.len()) < MAX_TOKENS {
+            return;
+        }
+        let access = self.access.values().map(|access| access.grant.id);
+        let Some(oldest) = access.chain(self.refresh.values().map(|grant| grant.id)).min() else { return };
+        self.access.retain(|_, access| access.grant.id != oldest);
+        self.refresh.retain(|_, grant| grant.id != oldest);
+    }
+
     fn issue(&mut self, grant: Arc<Grant>, now: Timestamp) -> Issued {
         let (access, refresh) = (random::base64_token(), random::base64_token());
         let expires = later(now, ACCESS_VALIDITY).min(grant.until);

@@ -216,3 +216,43 @@ async fn prometheus_is_told_of_requests_faults_and_certificates() {
         assert!(text.lines().any(|said| said == line), "{line} is not in\n{text}");
     }
 }
+
+/// A page of another site, or one whose name leads here, is neither told anything nor obeyed.
+#[tokio::test]
+async fn no_web_page_elsewhere_reads_or_drives_the_port() {
+    let bench = Bench::new().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = &bench.running.control_url;
+    let own = url.trim_start_matches("http://");
+    for (host, origin, status) in [
+        (own, None, 200),
+        (own, Some(url.as_str()), 200),
+        ("localhost:8201", Some("http://localhost:8201"), 200),
+        ("mock-pki", None, 200),
+        ("mock-pki.pki.svc.cluster.local:8201", None, 200),
+        (own, Some("http://evil.example.com"), 403),
+        (own, Some("null"), 403),
+        ("evil.example.com:8201", Some("http://evil.example.com:8201"), 403),
+        // A browser sends no origin with what its own page reads.
+        ("evil.example.com:8201", None, 403),
+    ] {
+        let mut request = client.get(format!("{url}/state?secrets=true")).header("host", host);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        assert_eq!(request.send().await.unwrap().status(), status, "{host} {origin:?}");
+    }
+}
+
+/// What is held against every request of the journal has a bounded size, and so has a fault.
+#[tokio::test]
+async fn what_is_too_large_is_refused() {
+    let bench = Bench::new().await;
+    let expected = Expectation { path: Some("/a".repeat(1000)), ..Expectation::default() };
+    assert!(matches!(
+        bench.control.near_misses(&expected).await,
+        Err(ControlError::Refused { status: 400, .. })
+    ));
+    let fault = Fault::new("status").with("body", "x".repeat(2 * 1024 * 1024));
+    assert!(matches!(bench.control.install(fault).await, Err(ControlError::Refused { status: 413, .. })));
+}

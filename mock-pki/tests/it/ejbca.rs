@@ -1041,3 +1041,40 @@ async fn both_faces_know_what_either_issued() {
     let (_, read_back) = read(&ejbca.pki.vault(request).await.unwrap());
     assert_eq!(read_back["data"]["revocation_time"], json!(ejbca.clock.load(Ordering::Relaxed)));
 }
+
+/// A CA of the same name with a key of another kind, and a leaf without key ids: names are all that speaks for it.
+#[tokio::test]
+async fn a_namesake_of_the_ca_makes_nobody_an_administrator() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let running = server::start(Config::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let output =
+            Command::new("openssl").args(arguments.split_whitespace()).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    std::fs::write(
+        folder.path().join("ca.conf"),
+        "[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Mock PKI Intermediate CA\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("leaf.ext"), "basicConstraints=CA:FALSE\n").unwrap();
+    openssl("req -x509 -newkey rsa:2048 -nodes -config ca.conf -keyout ca.key -out ca.pem");
+    openssl("req -new -newkey rsa:2048 -nodes -subj /CN=SuperAdmin -keyout leaf.key -out leaf.csr");
+    openssl("x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days 1 -extfile leaf.ext -out leaf.pem");
+    let written = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let call = async |certificate: &str, key: &str| {
+        let trusted = reqwest::Certificate::from_pem(running.tls_ca.as_ref().unwrap().as_bytes()).unwrap();
+        let own = reqwest::Identity::from_pem(format!("{certificate}\n{key}").as_bytes()).unwrap();
+        let client =
+            reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).identity(own).build().unwrap();
+        client.get(format!("{}{BASE}/v1/ca", running.url("ejbca"))).send().await.unwrap().status().as_u16()
+    };
+    let real = running.ejbca_client.as_ref().unwrap();
+    assert_eq!(call(&real.certificate, &real.key).await, 200);
+    let certificates = |pem: &str| x509::bundle::read_certificates(pem.as_bytes()).unwrap();
+    let ca = certificates(&real.certificate).remove(1);
+    let forged = certificates(&written("leaf.pem")).remove(0);
+    assert!(forged.is_signed_by(&ca), "the forgery is worth a test only if names are all that is looked at");
+    assert_eq!(call(&written("leaf.pem"), &written("leaf.key")).await, 403);
+}

@@ -9,7 +9,7 @@ use x509::{Certificate, SubjectAltName};
 
 use crate::{
     decimal::decimal,
-    pem_list,
+    pem_list, proof,
     sync::{read, write},
     vault::{
         auth::{Context, Known, TokenSettings},
@@ -179,11 +179,11 @@ impl Role {
         let mut current = own;
         for _ in 0..=others.len() {
             let is_given = |trusted: &Certificate| trusted.der() == current.der();
-            let signs = |trusted: &Certificate| trusted.is_ca() && current.is_signed_by(trusted);
+            let signs = |trusted: &Certificate| trusted.is_ca() && proof::is_by(current, trusted);
             if self.certificates.iter().any(|trusted| is_given(trusted) || signs(trusted)) {
                 return true;
             }
-            let Some(next) = others.iter().find(|issuer| issuer.is_ca() && current.is_signed_by(issuer))
+            let Some(next) = others.iter().find(|issuer| issuer.is_ca() && proof::is_by(current, issuer))
             else {
                 return false;
             };
