@@ -1055,7 +1055,7 @@ async fn a_namesake_of_the_ca_makes_nobody_an_administrator() {
     };
     std::fs::write(
         folder.path().join("ca.conf"),
-        "[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Mock PKI Intermediate CA\n",
+        "[req]\nstring_mask=pkix\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Mock PKI Intermediate CA\n",
     )
     .unwrap();
     std::fs::write(folder.path().join("leaf.ext"), "basicConstraints=CA:FALSE\n").unwrap();
