@@ -20,6 +20,9 @@ pub(crate) const MAX_PATH: usize = 512;
 /// Path segments after which a segment is a secret or stands for one.
 const SECRET_AFTER: [&str; 2] = ["secret-id", "accessor"];
 
+/// What begins as a token does is one, also where no path should hold it: of OpenBao, of Vault, of a batch.
+const TOKENS_BEGIN: [&str; 4] = ["s.", "hvs.", "b.", "hvb."];
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
@@ -94,7 +97,8 @@ pub(crate) fn redacted(path: &str) -> String {
     let path: String = path.chars().take(MAX_PATH).collect();
     let mut hide = false;
     let segments = path.split('/').map(|segment| {
-        let shown = if hide { "…" } else { segment };
+        let is_token = TOKENS_BEGIN.iter().any(|begin| segment.starts_with(begin));
+        let shown = if hide || is_token { "…" } else { segment };
         hide = SECRET_AFTER.contains(&segment);
         shown
     });
@@ -112,6 +116,7 @@ mod tests {
             "/v1/auth/approle/role/r1/secret-id/…"
         );
         assert_eq!(redacted("/v1/pki/sign/web"), "/v1/pki/sign/web");
+        assert_eq!(redacted("/v1/auth/token/lookup/s.abc"), "/v1/auth/token/lookup/…");
         assert_eq!(redacted(&"x".repeat(9999)).len(), MAX_PATH);
     }
 }
