@@ -31,7 +31,7 @@ use crate::{
     sync::lock,
 };
 use parameters::Parameters;
-use sign::{Signed, Wanted};
+use sign::{Format, Signed, Wanted};
 
 /// As much as a request with many names needs, and some.
 const MAX_BODY: usize = 1024 * 1024;
@@ -198,11 +198,8 @@ fn sign_json(epoch: &Epoch, call: &Call) -> Result<Response<Bytes>, Problem> {
     if asked.get("csr").is_none() {
         return Err(Problem::bad("MISSING_CSR", "No CSR provided in request"));
     }
-    let signed = sign::sign(epoch, call, Wanted::read(&asked)?)?;
-    Ok(match asked.get("format").unwrap_or("json") {
-        "json" => response(StatusCode::OK, JSON, format!("{}\n", signed.describe())),
-        format => signed.send(format)?,
-    })
+    let format = Format::read(asked.get("format"), Format::Json)?;
+    Ok(sign::sign(epoch, call, Wanted::read(&asked)?)?.send(format))
 }
 
 /// `/cgi/pki.cgi`: `new=1` gives what is there already, `renew=1` makes it anew; `getCERT`, `getKEY` and `getCSR` give
@@ -228,7 +225,7 @@ fn cgi(epoch: &Epoch, call: &Call) -> Result<Response<Bytes>, Problem> {
         }
     }
     let (is_new, is_renewal) = (asked.get("new") == Some("1"), asked.get("renew") == Some("1"));
-    let format = asked.get("format").unwrap_or("pem");
+    let format = Format::read(asked.get("format"), Format::Pem)?;
     if is_new && !is_renewal {
         let issued = lock(&state.issued);
         let kept = issued.get(&name).filter(|kept| {
@@ -237,11 +234,11 @@ fn cgi(epoch: &Epoch, call: &Call) -> Result<Response<Bytes>, Problem> {
                 && state.ca.archive.find(kept.certificate.serial()).is_none_or(|kept| kept.revoked.is_none())
         });
         if let Some(kept) = kept {
-            return kept.send(format);
+            return Ok(kept.send(format));
         }
     }
     let signed = sign::sign(epoch, call, wanted)?;
     let answer = signed.send(format);
     state.remember(&name, signed);
-    answer
+    Ok(answer)
 }

@@ -207,13 +207,35 @@ impl Signed {
         })
     }
 
-    /// As `pem`, `base64` (of that PEM, one line) or `json`.
-    pub(super) fn send(&self, format: &str) -> Result<Response<Bytes>, Problem> {
-        Ok(match format {
-            "pem" => response(StatusCode::OK, PEM, self.whole()),
-            "base64" => response(StatusCode::OK, "text/plain; charset=utf-8", STANDARD.encode(self.whole())),
-            "json" => response(StatusCode::OK, JSON, format!("{}\n", self.describe())),
-            _ => return Err(Problem::bad("INVALID_FORMAT", "format is one of json, pem and base64")),
-        })
+    pub(super) fn send(&self, format: Format) -> Response<Bytes> {
+        match format {
+            Format::Pem => response(StatusCode::OK, PEM, self.whole()),
+            Format::Base64 => {
+                response(StatusCode::OK, "text/plain; charset=utf-8", STANDARD.encode(self.whole()))
+            }
+            Format::Json => response(StatusCode::OK, JSON, format!("{}\n", self.describe())),
+        }
+    }
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Format {
+    Json,
+    Pem,
+    /// Of that PEM, on one line.
+    Base64,
+}
+
+impl Format {
+    /// What is asked for; to be read before anything is issued.
+    pub(super) fn read(asked: Option<&str>, usual: Self) -> Result<Self, Problem> {
+        match asked {
+            None => Ok(usual),
+            Some("json") => Ok(Self::Json),
+            Some("pem") => Ok(Self::Pem),
+            Some("base64") => Ok(Self::Base64),
+            Some(_) => Err(Problem::bad("INVALID_FORMAT", "format is one of json, pem and base64")),
+        }
     }
 }
