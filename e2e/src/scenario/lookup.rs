@@ -49,14 +49,21 @@ async fn no_kill_makes_openbao_sign_in_vain(world: &World) -> Result {
         all_ready(world, (round + 1) * LOAD).await?;
     }
     let signed: BTreeSet<String> = openbao.server.serials().await?.difference(&before).cloned().collect();
+    // cert-manager's trigger now and then looks at a Secret before its cache has it, and issues once more; it may then
+    // delete a request that is being signed. What came of that is no kill's doing, and was told.
+    let is_told = |serial: &String| world.has_logged("a certificate was issued that is not used", serial);
     world
         .eventually("all that was signed to be published", SOON, async || {
-            let in_vain = signed.difference(&published.serials()?).count();
+            let published = published.serials()?;
+            let in_vain = signed.difference(&published).filter(|serial| !is_told(serial)).count();
             let of = signed.len();
             Ok(if in_vain == 0 { Ok(()) } else { Err(format!("{in_vain} of {of} were signed in vain")) })
         })
         .await?;
-    ensure!(signed == published.serials()?, "a certificate was published that OpenBao does not keep");
+    ensure!(
+        published.serials()?.is_subset(&signed),
+        "a certificate was published that OpenBao does not keep"
+    );
     let requests = world.api::<CertificateRequest>().list(&ListParams::default()).await?;
     let ready = requests.iter().filter_map(|request| request.condition("Ready")?.message.as_deref());
     let found = ready.filter(|message| message.contains("found at the PKI")).count();

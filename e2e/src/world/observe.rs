@@ -69,13 +69,17 @@ impl World {
     /// Waits until the controller has logged a line with both texts.
     pub async fn logged(&self, message: &str, about: &str) -> Result {
         self.eventually(&format!("a line in the log: {message}"), SOON, async || {
-            let log = self.log();
-            let found = log
-                .lines()
-                .any(|line| line.contains(message) && line.contains(about) && line.contains(&self.namespace));
-            Ok(if found { Ok(()) } else { Err("not logged".to_owned()) })
+            Ok(if self.has_logged(message, about) { Ok(()) } else { Err("not logged".to_owned()) })
         })
         .await
+    }
+
+    /// Whether the controller has logged a line with both texts.
+    #[must_use]
+    pub fn has_logged(&self, message: &str, about: &str) -> bool {
+        let is_it =
+            |line: &str| line.contains(message) && line.contains(about) && line.contains(&self.namespace);
+        self.log().lines().any(is_it)
     }
 
     /// Waits until a PKI has issued this many certificates for a common name.
