@@ -30,4 +30,5 @@ end_all() {
     local pid
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+    started=()
 }

@@ -33,6 +33,17 @@ jq -n --rawfile csr "$work/csr.pem" '{csr: $csr, common_name: "app.example.com",
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+# serve SERVER URL: starts it; its pid is in $pid.
+serve() {
+    if [ "$1" = mock-pki ]; then
+        background "$work/$1" "$mock" --quiet --vault-listen "${2#http://}" --ejbca-listen off --venafi-listen off \
+            --custom-listen off --control-listen "127.0.0.1:$(free_port)"
+    else
+        background "$work/$1" "$bao" server -dev -dev-root-token-id=root -dev-listen-address="${2#http://}"
+    fi
+    pid=$!
+}
+
 # call URL PATH [BODY]: one request that must work.
 call() {
     curl --silent --show-error --fail-with-body -X POST -H 'X-Vault-Token: root' -d "${3-}" "$1/v1/$2" >"$work/answer"
@@ -100,14 +111,8 @@ for server in mock-pki OpenBao; do
     starts=()
     for _ in 1 2 3 4 5; do
         end_all
-        started=()
         begun=${EPOCHREALTIME/[.,]/}
-        if [ "$server" = mock-pki ]; then
-            background "$work/$server" "$mock" --quiet --vault-listen "${url#http://}" --control-listen "127.0.0.1:$(free_port)"
-        else
-            background "$work/$server" "$bao" server -dev -dev-root-token-id=root -dev-listen-address="${url#http://}"
-        fi
-        pid=$!
+        serve "$server" "$url"
         starts+=("$(answers "$url")")
     done
     mounts "$url"
@@ -119,21 +124,15 @@ for server in mock-pki OpenBao; do
         done
     done
     end_all
-    started=()
     # Memory from the start, with exactly so many certificates.
-    if [ "$server" = mock-pki ]; then
-        background "$work/$server" "$mock" --quiet --vault-listen "${url#http://}" --control-listen "127.0.0.1:$(free_port)"
-    else
-        background "$work/$server" "$bao" server -dev -dev-root-token-id=root -dev-listen-address="${url#http://}"
-    fi
-    pid=$!
+    begun=${EPOCHREALTIME/[.,]/}
+    serve "$server" "$url"
     answers "$url" >/dev/null
     mounts "$url"
     echo "measuring $server, $stored certificates" >&2
     load "$url" ec/sign/store "$clients" -n "$stored"
     echo "- $server with $stored certificates kept: $(memory "$pid")" >>"$notes"
     end_all
-    started=()
 done
 
 echo "| server | path | clients | signatures per second | p50 ms | p99 ms | CPU µs each |"

@@ -21,6 +21,19 @@ go_client() {
     echo "$home/$1"
 }
 
+# python_client NAME ARGUMENT…: runs mock-pki/tests/clients/NAME/round.py with what its requirements.txt names, which is
+# installed once. It may leave files where it runs.
+python_client() {
+    local sources=$PWD/mock-pki/tests/clients/$1 venv=$cache/tools/$1
+    shift
+    if ! cmp -s "$sources/requirements.txt" "$venv/requirements.txt"; then
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$sources/requirements.txt"
+        cp "$sources/requirements.txt" "$venv/requirements.txt"
+    fi
+    (cd "$work" && "$venv/bin/python" "$sources/round.py" "$@")
+}
+
 # Keyfactor's Go client, by certificate and by token.
 ejbca() {
     local client
@@ -30,7 +43,7 @@ ejbca() {
 
 # Venafi's library for Python.
 venafi() {
-    mock-pki/tests/clients/venafi/run.sh "$work/ready.json" "$work/ca.pem"
+    python_client venafi "$work/ready.json" "$work/ca.pem"
 }
 
 # hvac, a Vault client for Python.
@@ -40,7 +53,7 @@ hvac() {
 import json, sys
 ready = json.load(open(sys.argv[1]))
 print(ready["vault_url"], ready["root_token"], ready["unseal_key"])' "$work/ready.json")
-    mock-pki/tests/clients/hvac/run.sh "$url" "$token" "$unseal_key"
+    python_client hvac "$url" "$token" "$unseal_key"
 }
 
 clients=("$@")

@@ -72,12 +72,17 @@ impl Journal {
     }
 
     pub(crate) fn all(&self) -> Vec<Entry> {
-        self.filter(|_| true)
+        self.latest(|_| true, None)
     }
 
-    /// Those that are wanted, oldest first.
-    pub(crate) fn filter(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        lock(&self.entries).iter().filter(|entry| is_wanted(entry)).cloned().collect()
+    /// The latest of those that are wanted, all without a limit; oldest first.
+    pub(crate) fn latest(&self, is_wanted: impl Fn(&Entry) -> bool, limit: Option<usize>) -> Vec<Entry> {
+        latest(lock(&self.entries).iter().filter(|entry| is_wanted(entry)), limit)
+    }
+
+    /// How many are wanted.
+    pub(crate) fn count(&self, is_wanted: impl Fn(&Entry) -> bool) -> usize {
+        lock(&self.entries).iter().filter(|entry| is_wanted(entry)).count()
     }
 
     /// Becomes what was kept, as far as there is room.
@@ -90,6 +95,16 @@ impl Journal {
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
+}
+
+/// Copies the last so many, all without a limit, in their order.
+pub(crate) fn latest<'a, T: Clone + 'a>(
+    all: impl DoubleEndedIterator<Item = &'a T>,
+    limit: Option<usize>,
+) -> Vec<T> {
+    let mut kept: Vec<T> = all.rev().take(limit.unwrap_or(usize::MAX)).cloned().collect();
+    kept.reverse();
+    kept
 }
 
 /// A path without the secrets in it.

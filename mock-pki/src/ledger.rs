@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    journal::latest,
     random::Source,
     state::{LedgerKept, RecordedKept},
     sync::lock,
@@ -107,13 +108,14 @@ impl Ledger {
     }
 
     pub(crate) fn all(&self) -> Vec<Issued> {
-        self.filter(|_| true)
+        self.latest(|_| true, None)
     }
 
-    /// Those that are wanted, oldest first.
-    pub(crate) fn filter(&self, is_wanted: impl Fn(&Issued) -> bool) -> Vec<Issued> {
+    /// The latest of those that are wanted, all without a limit; oldest first.
+    pub(crate) fn latest(&self, is_wanted: impl Fn(&Issued) -> bool, limit: Option<usize>) -> Vec<Issued> {
         let entries = lock(&self.entries);
-        entries.iter().map(|entry| &entry.issued).filter(|issued| is_wanted(issued)).cloned().collect()
+        let issued = entries.iter().map(|entry| &entry.issued);
+        latest(issued.filter(|issued| is_wanted(issued)), limit)
     }
 
     /// The latest with this serial number.

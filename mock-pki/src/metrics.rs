@@ -120,7 +120,7 @@ impl Metrics {
     pub(crate) fn text(&self, world: &World) -> String {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let epoch = world.epoch();
-        self.installed.set(count(world.faults.list().len()));
+        self.installed.set(count(world.faults.len()));
         self.ledger.set(count(epoch.ledger.len()));
         self.waiting.set(count(epoch.approvals.waiting()));
         self.clock_ahead.set(world.clock.state().ahead_milliseconds / 1000);

@@ -263,11 +263,6 @@ fn leaf(
     let key = SigningKey::generate(KeyAlgorithm::EcdsaP256)?;
     let names: Vec<GeneralName> = names.iter().cloned().map(general_name).collect();
     let leaf = LeafProfile {
-        serial: random::serial(),
-        not_before,
-        not_after,
-        is_ca: false,
-        path_len: None,
         usages: x509::Usages::from_cert_manager(&["digital signature".to_owned(), "server auth".to_owned()])
             .unwrap_or_default(),
         subject: Subject::Der(ca::distinguished_name(&[vec![(
@@ -275,10 +270,8 @@ fn leaf(
             "mock-pki".to_owned(),
         )]])?),
         subject_alt_names: Sans::Der(ca::general_names(&names)?),
-        crl_distribution_points: Vec::new(),
-        ocsp: Vec::new(),
-        ca_issuers: Vec::new(),
         basic_constraints_on_leaf: false,
+        ..LeafProfile::valid(random::serial(), not_before, not_after)
     };
     let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
     let certificate = authority.issue_for(&requested, &leaf, Vec::new())?;

@@ -49,6 +49,28 @@ pub struct LeafProfile {
     pub basic_constraints_on_leaf: bool,
 }
 
+impl LeafProfile {
+    /// An end entity's from when to when, and nothing else said: the request's subject, no names, every usage, no URLs,
+    /// and basic constraints.
+    #[must_use]
+    pub fn valid(serial: Serial, not_before: Timestamp, not_after: Timestamp) -> Self {
+        Self {
+            serial,
+            not_before,
+            not_after,
+            is_ca: false,
+            path_len: None,
+            usages: x509::Usages::unrestricted(),
+            subject: Subject::FromCsr,
+            subject_alt_names: Sans::None,
+            crl_distribution_points: Vec::new(),
+            ocsp: Vec::new(),
+            ca_issuers: Vec::new(),
+            basic_constraints_on_leaf: true,
+        }
+    }
+}
+
 /// Where the subject comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {

@@ -18,13 +18,12 @@ use crate::{
 
 pub(crate) async fn list(State(world): Shared, Asked(filter): Asked<JournalFilter>) -> Json<Journal> {
     let epoch = world.epoch();
-    let mut requests = epoch.journal.filter(|entry| filter.wants(entry));
-    super::keep_latest(&mut requests, filter.limit);
+    let requests = epoch.journal.latest(|entry| filter.wants(entry), filter.limit);
     Json(Journal { requests, seen: epoch.journal.seen() })
 }
 
 pub(crate) async fn count(State(world): Shared, Asked(filter): Asked<JournalFilter>) -> Json<Count> {
-    let count = world.epoch().journal.filter(|entry| filter.wants(entry)).len();
+    let count = world.epoch().journal.count(|entry| filter.wants(entry));
     Json(Count { count: filter.limit.map_or(count, |limit| count.min(limit)) })
 }
 

@@ -20,8 +20,7 @@ use crate::{
 
 pub(crate) async fn list(State(world): Shared, Asked(filter): Asked<LedgerFilter>) -> Json<Ledger> {
     let epoch = world.epoch();
-    let mut issued = epoch.ledger.filter(|issued| filter.wants(issued));
-    super::keep_latest(&mut issued, filter.limit);
+    let issued = epoch.ledger.latest(|issued| filter.wants(issued), filter.limit);
     Json(Ledger { issued, forgotten: epoch.ledger.forgotten() })
 }
 

@@ -110,13 +110,6 @@ pub(crate) fn read_body<T: DeserializeOwned>(
     serde_json::from_slice(body).map_err(failed)
 }
 
-/// Leaves only the last so many.
-pub(crate) fn keep_latest<T>(all: &mut Vec<T>, limit: Option<usize>) {
-    if let Some(limit) = limit {
-        all.drain(..all.len().saturating_sub(limit));
-    }
-}
-
 /// The router with the bodies of this crate's connections.
 #[derive(Clone)]
 pub(crate) struct Boxed(Router);

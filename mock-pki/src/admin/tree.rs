@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use x509::{Certificate, hex};
 
+use crate::serial::colons;
+
 /// A thing that a certificate says, and what it consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
@@ -77,11 +79,4 @@ pub(crate) fn of(certificate: &Certificate) -> Vec<Node> {
     nodes
         .push(Node::branch("fingerprints", vec![Node::leaf("SHA-256", colons(&hex(&certificate.sha256())))]));
     nodes
-}
-
-/// Bytes in hex, with colons between them.
-fn colons(hex: &str) -> String {
-    let bytes: Vec<&str> =
-        hex.as_bytes().chunks(2).filter_map(|byte| std::str::from_utf8(byte).ok()).collect();
-    bytes.join(":")
 }

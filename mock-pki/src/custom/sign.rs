@@ -134,19 +134,12 @@ pub(super) fn sign(epoch: &Epoch, call: &Call, wanted: Wanted) -> Result<Signed,
     let wanted = now.checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(latest);
     let is_rsa = csr.as_ref().is_none_or(|csr| csr.key_type().can_encipher_keys());
     let leaf = LeafProfile {
-        serial: epoch.ledger.next_serial(),
-        not_before: issue::start(now),
-        not_after: issue::whole(wanted.min(latest)),
-        is_ca: false,
-        path_len: None,
         usages: issue::usages(csr.as_ref(), is_rsa),
         subject,
         subject_alt_names,
-        crl_distribution_points: Vec::new(),
-        ocsp: Vec::new(),
-        ca_issuers: Vec::new(),
-        basic_constraints_on_leaf: true,
+        ..LeafProfile::valid(epoch.ledger.next_serial(), issue::start(now), issue::whole(wanted.min(latest)))
     };
+    let headers = &call.head.headers;
     let made = issue::issue(
         issue::Order {
             authority: Some(&ca.authority),
@@ -161,12 +154,8 @@ pub(super) fn sign(epoch: &Epoch, call: &Call, wanted: Wanted) -> Result<Signed,
         issue::Asker {
             issued_by: format!("custom {}", call.head.uri.path()),
             request_id: random::uuid(),
-            user_agent: short_header(&call.head.headers, header::USER_AGENT),
-            idempotency_key: call
-                .head
-                .headers
-                .get("idempotency-key")
-                .map(|key| String::from_utf8_lossy(key.as_bytes()).chars().take(200).collect()),
+            user_agent: short_header(headers, header::USER_AGENT),
+            idempotency_key: short_header(headers, header::HeaderName::from_static("idempotency-key")),
             faults: call.certificates(),
             ledger: &epoch.ledger,
             now,

@@ -1,15 +1,15 @@
 //! Who asks: a client certificate of the hierarchy's that belongs to the administrator, or an OAuth token.
 
-use ca::{AttributeType, CaError, LeafProfile, Requested, Sans, SigningKey, Subject};
+use ca::{AttributeType, CaError, LeafProfile, Requested, SigningKey, Subject};
 use http::header;
 use jiff::{SignedDuration, Timestamp};
 use x509::Certificate;
 
 use crate::{
     ca::{BACKDATE, Hierarchy},
-    decimal::decimal,
     ejbca::{Context, answer::Refusal, authorities::Shown, names::written, oauth},
     proof, random,
+    serial::decimal,
 };
 
 /// The common name whose holder may do everything, as EJBCA's installation has it.
@@ -41,18 +41,13 @@ impl ClientCertificate {
         let subject = ca::distinguished_name(&[vec![(AttributeType::CommonName, ADMINISTRATOR.to_owned())]])?;
         let usages = ["digital signature".to_owned(), "client auth".to_owned()];
         let leaf = LeafProfile {
-            serial: random::serial(),
-            not_before: now.checked_sub(BACKDATE).unwrap_or(now),
-            not_after: now.checked_add(VALIDITY).unwrap_or(now),
-            is_ca: false,
-            path_len: None,
             usages: x509::Usages::from_cert_manager(&usages).unwrap_or_default(),
             subject: Subject::Der(subject),
-            subject_alt_names: Sans::None,
-            crl_distribution_points: Vec::new(),
-            ocsp: Vec::new(),
-            ca_issuers: Vec::new(),
-            basic_constraints_on_leaf: true,
+            ..LeafProfile::valid(
+                random::serial(),
+                now.checked_sub(BACKDATE).unwrap_or(now),
+                now.checked_add(VALIDITY).unwrap_or(now),
+            )
         };
         let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };
         let own = authority.issue_for(&requested, &leaf, Vec::new())?;

@@ -5,7 +5,10 @@ use http::StatusCode;
 use serde::Serialize;
 use x509::Certificate;
 
-use crate::ejbca::{answer::Answer, authorities, pkcs7};
+use crate::{
+    ejbca::{answer::Answer, authorities},
+    pkcs7,
+};
 
 /// In which form a certificate is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl Format {
             Self::Der => STANDARD.encode(certificate.der()),
             Self::Pem => STANDARD.encode(authorities::pem(std::slice::from_ref(certificate))),
             Self::Pkcs7 => {
-                let der = pkcs7::with(std::slice::from_ref(certificate));
+                let der = pkcs7::with([certificate]);
                 STANDARD.encode(x509::pem::encode("PKCS7", &der))
             }
         }

@@ -33,11 +33,6 @@ fn utc(at: DateTime) -> Option<Timestamp> {
     Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// Without what is less than a second, which certificates do not have.
-pub(crate) fn whole(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -54,7 +49,7 @@ mod tests {
             (lenient("2023-06-15T16:07:09+02:00"), lenient("2023-06-15T14:07:09")),
             (Some(at), Some(at))
         );
-        assert_eq!((iso(at), whole(at)), ("2023-06-15T14:07:09Z".to_owned(), at));
+        assert_eq!((iso(at), crate::issue::whole(at)), ("2023-06-15T14:07:09Z".to_owned(), at));
         for odd in
             ["", "2023-06-15", "2023-02-30T00:00:00Z", "2023-06-15T14:07:09+02:00", "é23-06-15T14:07:09Z"]
         {

@@ -222,7 +222,7 @@ impl Enrolment {
         let last = first.checked_add(longest).unwrap_or(first);
         let last = self.not_after.map_or(last, |asked| asked.min(last));
         let (first, last) = if last < first { (last, first) } else { (first, last) };
-        (dates::whole(first.max(issuer.not_before())), dates::whole(last.min(issuer.not_after())))
+        (issue::whole(first.max(issuer.not_before())), issue::whole(last.min(issuer.not_after())))
     }
 }
 
@@ -269,18 +269,10 @@ pub(crate) fn fulfil(
     state.records.claim(&enrolment.username, ca.name, enrolment.csr.spki_der(), subject)?;
     let (not_before, not_after) = enrolment.validity(issuer, now);
     let leaf = LeafProfile {
-        serial: epoch.ledger.next_serial(),
-        not_before,
-        not_after,
-        is_ca: false,
-        path_len: None,
         usages: enrolment.certificate_profile.usages(),
         subject: enrolment.subject.clone(),
         subject_alt_names: enrolment.sans.clone(),
-        crl_distribution_points: Vec::new(),
-        ocsp: Vec::new(),
-        ca_issuers: Vec::new(),
-        basic_constraints_on_leaf: true,
+        ..LeafProfile::valid(epoch.ledger.next_serial(), not_before, not_after)
     };
     let headers = &call.head.headers;
     let order = issue::Order {

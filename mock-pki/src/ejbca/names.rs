@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use ca::GeneralName;
 use x509::{DistinguishedName, SubjectAltName};
 
-use crate::ejbca::der::{IA5_STRING, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING, tlv};
+use crate::der::{IA5_STRING, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING, tlv};
 
 struct Kind {
     /// As it is written; the other spellings are read too.

@@ -220,6 +220,11 @@ impl Faults {
         missing.cloned().try_for_each(|fault| self.install(fault).map(drop))
     }
 
+    /// How many are in force.
+    pub(crate) fn len(&self) -> usize {
+        read(&self.entries).len()
+    }
+
     pub(crate) fn list(&self) -> Vec<Installed> {
         let entries = read(&self.entries);
         let shown = entries.iter().map(|entry| Installed {

@@ -1,6 +1,6 @@
 //! A chain that cannot carry its leaf.
 
-use ca::{Authority, CaProfile, KeyAlgorithm, LeafProfile, Requested, Sans, Subject};
+use ca::{Authority, CaProfile, KeyAlgorithm, LeafProfile, Requested, Subject};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
@@ -50,22 +50,17 @@ impl Misbehaviour for UnfitIntermediate {
         let root = Authority::self_signed(random::key(KeyAlgorithm::EcdsaP256)?, &profile)?;
         let name = vec![(ca::AttributeType::CommonName, "Unfit Intermediate CA".to_owned())];
         let intermediate = LeafProfile {
-            serial: random::serial(),
-            not_before: earlier,
-            not_after: match self.why {
-                Why::Expired => now.checked_sub(SignedDuration::from_secs(60)).unwrap_or(now),
-                Why::NotCa => issuance.leaf.not_after,
-                Why::Ending => now.checked_add(SignedDuration::from_secs(60)).unwrap_or(now),
-            },
             is_ca: self.why != Why::NotCa,
-            path_len: None,
-            usages: x509::Usages::unrestricted(),
             subject: Subject::Der(ca::distinguished_name(&[name])?),
-            subject_alt_names: Sans::None,
-            crl_distribution_points: Vec::new(),
-            ocsp: Vec::new(),
-            ca_issuers: Vec::new(),
-            basic_constraints_on_leaf: true,
+            ..LeafProfile::valid(
+                random::serial(),
+                earlier,
+                match self.why {
+                    Why::Expired => now.checked_sub(SignedDuration::from_secs(60)).unwrap_or(now),
+                    Why::NotCa => issuance.leaf.not_after,
+                    Why::Ending => now.checked_add(SignedDuration::from_secs(60)).unwrap_or(now),
+                },
+            )
         };
         let key = random::key(KeyAlgorithm::EcdsaP256)?;
         let requested = Requested { subject_der: &[], spki_der: key.spki_der(), subject_alt_names: None };

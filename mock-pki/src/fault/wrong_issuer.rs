@@ -1,6 +1,6 @@
 //! A certificate that another CA signed than the one that is sent with it.
 
-use ca::{Authority, LeafProfile, Sans, Subject};
+use ca::{Authority, LeafProfile, Subject};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -33,18 +33,9 @@ impl Misbehaviour for WrongIssuer {
             None => ca::distinguished_name(&[vec![(ca::AttributeType::CommonName, "Wrong CA".to_owned())]])?,
         };
         let stranger = LeafProfile {
-            serial: random::serial(),
-            not_before: issuance.leaf.not_before,
-            not_after: issuance.leaf.not_after,
             is_ca: true,
-            path_len: None,
-            usages: x509::Usages::unrestricted(),
             subject: Subject::Der(name),
-            subject_alt_names: Sans::None,
-            crl_distribution_points: Vec::new(),
-            ocsp: Vec::new(),
-            ca_issuers: Vec::new(),
-            basic_constraints_on_leaf: true,
+            ..LeafProfile::valid(random::serial(), issuance.leaf.not_before, issuance.leaf.not_after)
         };
         let key = random::key(ca::KeyAlgorithm::EcdsaP256)?;
         issuance.other_signer = Some(Authority::self_signed_as(key, &stranger, Vec::new())?);

@@ -149,18 +149,11 @@ fn sign(context: &Context<'_>, dn: &Dn, guid: &str, order: &Order) -> Result<Ver
         (None, None) => return Err(ca::CaError::UnusableKey),
     };
     let leaf = LeafProfile {
-        serial: epoch.ledger.next_serial(),
-        not_before: issue::start(*now),
-        not_after: issue::whole(wanted.min(latest)),
-        is_ca: false,
-        path_len: None,
         usages: issue::usages(order.csr.as_ref(), key_type.is_some_and(|key| key.can_encipher_keys())),
         subject: order.subject.clone(),
         subject_alt_names: order.subject_alt_names.clone(),
-        crl_distribution_points: Vec::new(),
-        ocsp: Vec::new(),
-        ca_issuers: Vec::new(),
         basic_constraints_on_leaf: false,
+        ..LeafProfile::valid(epoch.ledger.next_serial(), issue::start(*now), issue::whole(wanted.min(latest)))
     };
     let folder = dn.parent().map(|folder| folder.to_string()).unwrap_or_default();
     let made = issue::issue(

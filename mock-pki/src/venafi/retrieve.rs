@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use x509::Certificate;
 
 use crate::{
+    pkcs7,
     sync::lock,
     venafi::{
         answer::{Answer, Refusal},
@@ -130,7 +131,7 @@ impl<'a> Wanted<'a> {
         let key = self.password.map(|password| key(version, password)).transpose()?.unwrap_or_default();
         let data = match self.format {
             Format::Der => version.certificate.der().to_vec(),
-            Format::Pkcs7 => encoding::pem("PKCS7", &encoding::pkcs7(&all)).into_bytes(),
+            Format::Pkcs7 => encoding::pem("PKCS7", &pkcs7::with(all.iter().copied())).into_bytes(),
             Format::Base64 | Format::Pkcs8 => {
                 let pems: String =
                     all.iter().map(|certificate| encoding::pem("CERTIFICATE", certificate.der())).collect();

@@ -1,15 +1,8 @@
 //! The custom face: JSON, forms, bodies of old.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failed step of a test is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step of a test is a failed test")]
 
-use std::process::Command;
-
-use crate::common::{csr, csr_of, mock};
+use crate::common::{csr, csr_of, mock, openssl};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mock_pki::Fault;
 use reqwest::Client;
@@ -54,21 +47,11 @@ fn read(pem: &str) -> Vec<x509::Certificate> {
 
 fn openssl_verifies(chain: &[x509::Certificate]) {
     let folder = tempfile::tempdir().unwrap();
-    let files: Vec<_> = chain
-        .iter()
-        .enumerate()
-        .map(|(number, certificate)| {
-            let path = folder.path().join(number.to_string());
-            std::fs::write(&path, certificate.to_pem()).unwrap();
-            path
-        })
-        .collect();
-    let output = Command::new("openssl")
-        .args(["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile"])
-        .args([files[2].as_os_str(), "-untrusted".as_ref(), files[1].as_os_str(), files[0].as_os_str()])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
+    for (number, certificate) in chain.iter().enumerate() {
+        std::fs::write(folder.path().join(number.to_string()), certificate.to_pem()).unwrap();
+    }
+    let verify = ["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", "2", "-untrusted", "1", "0"];
+    openssl(folder.path(), &verify).unwrap();
 }
 
 #[tokio::test]

@@ -9,14 +9,13 @@
 
 use std::{
     path::Path,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
 };
 
-use crate::common::{csr, csr_of};
+use crate::common::{self, csr, csr_of};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -142,10 +141,9 @@ fn certificate(answer: &Answer) -> x509::Certificate {
     x509::Certificate::from_der(&decode(&answer.1["certificate"])).unwrap()
 }
 
-fn openssl(folder: &Path, arguments: &str) -> (bool, String) {
-    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+/// What openssl prints when all is well.
+fn openssl(folder: &Path, arguments: &str) -> String {
+    common::openssl(folder, &arguments.split(' ').collect::<Vec<_>>()).unwrap()
 }
 
 #[tokio::test]
@@ -207,18 +205,17 @@ async fn openssl_verifies_what_was_enrolled_and_reads_its_pkcs7() {
     let verify = format!(
         "verify -x509_strict -attime {now} -purpose sslserver -CAfile root.pem -untrusted issuer.pem leaf.pem"
     );
-    let (is_good, said) = openssl(folder.path(), &verify);
-    assert!(is_good, "{said}");
+    openssl(folder.path(), &verify);
 
     let answer =
         ejbca.enrol(&with(enrolment("app.example.com"), json!({ "response_format": "PKCS7" }))).await;
     assert_eq!((answer.0, &answer.1["response_format"]), (201, &json!("PKCS7")));
     write("leaf.p7", &decode(&answer.1["certificate"]));
-    let (is_good, said) = openssl(folder.path(), "pkcs7 -in leaf.p7 -print_certs -noout");
-    assert!(is_good && said.contains("CN = app.example.com"), "{said}");
+    let said = openssl(folder.path(), "pkcs7 -in leaf.p7 -print_certs -noout");
+    assert!(said.contains("CN = app.example.com"), "{said}");
     write("chain.p7", &decode(&answer.1["certificate_chain"][1]));
-    let (is_good, said) = openssl(folder.path(), "pkcs7 -in chain.p7 -print_certs -noout");
-    assert!(is_good && said.contains("CN = Mock PKI Root CA"), "{said}");
+    let said = openssl(folder.path(), "pkcs7 -in chain.p7 -print_certs -noout");
+    assert!(said.contains("CN = Mock PKI Root CA"), "{said}");
 }
 
 #[tokio::test]
@@ -414,12 +411,8 @@ async fn a_revoked_certificate_is_so_for_searches_the_ledger_and_the_crl() {
     std::fs::write(folder.path().join("crl.der"), decode(&crl["crl"])).unwrap();
     let issuer = x509::Certificate::from_der(&decode(&enrolled.1["certificate_chain"][0])).unwrap();
     std::fs::write(folder.path().join("issuer.pem"), issuer.to_pem()).unwrap();
-    let (is_good, said) =
-        openssl(folder.path(), "crl -in crl.der -inform DER -CAfile issuer.pem -noout -text");
-    assert!(
-        is_good && said.contains("verify OK") && said.contains(serial) && said.contains("Key Compromise"),
-        "{said}"
-    );
+    let said = openssl(folder.path(), "crl -in crl.der -inform DER -CAfile issuer.pem -noout -text");
+    assert!(said.contains("verify OK") && said.contains(serial) && said.contains("Key Compromise"), "{said}");
 }
 
 #[tokio::test]
@@ -1048,11 +1041,7 @@ async fn a_namesake_of_the_ca_makes_nobody_an_administrator() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let running = server::start(Config::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let openssl = |arguments: &str| {
-        let output =
-            Command::new("openssl").args(arguments.split_whitespace()).current_dir(&folder).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
+    let openssl = |arguments: &str| openssl(folder.path(), arguments);
     std::fs::write(
         folder.path().join("ca.conf"),
         "[req]\nstring_mask=pkix\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Mock PKI Intermediate CA\n",

@@ -7,7 +7,6 @@ use x509::Certificate;
 
 use crate::{
     archive::Revoked,
-    decimal::decimal,
     ejbca::{
         State,
         authorities::Shown,
@@ -17,6 +16,7 @@ use crate::{
         revoke,
         search::criteria::{ACTIVE, REVOKED},
     },
+    serial::decimal,
 };
 
 /// One certificate. Those that another face issued have no record.

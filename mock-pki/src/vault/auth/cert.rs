@@ -8,15 +8,15 @@ use serde_json::{Map, Value, json};
 use x509::{Certificate, SubjectAltName};
 
 use crate::{
-    decimal::decimal,
     pem_list, proof,
+    serial::{colons, decimal},
     sync::{read, write},
     vault::{
         auth::{Context, Known, TokenSettings},
         envelope::Answer,
         error::Refusal,
         fields::Fields,
-        pki::{colons, glob},
+        pki::glob,
         request::Operation,
     },
 };

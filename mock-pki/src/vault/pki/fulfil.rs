@@ -17,7 +17,7 @@ use crate::{
             output::{self, Format},
             role::Rules,
             sent::Sent,
-            validity::{minus, refuse_beyond_issuer, whole},
+            validity::{minus, refuse_beyond_issuer},
         },
     },
 };
@@ -74,8 +74,8 @@ impl Pki {
         let (urls, request_id) = (self.urls(), random::uuid());
         let leaf = LeafProfile {
             serial: ledger.next_serial(),
-            not_before: whole(minus(now, order.rules.not_before_duration)),
-            not_after: whole(not_after),
+            not_before: issue::whole(minus(now, order.rules.not_before_duration)),
+            not_after: issue::whole(not_after),
             is_ca: false,
             path_len: None,
             usages: order.usages,

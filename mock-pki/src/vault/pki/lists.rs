@@ -5,9 +5,10 @@ use x509::{Certificate, KeyType, SubjectAltName};
 
 use crate::{
     archive::Kept,
+    serial::colons,
     vault::{
         envelope::Answer,
-        pki::{Pki, output, serial_bytes},
+        pki::{Pki, serial_bytes},
         request::Request,
     },
 };
@@ -35,7 +36,7 @@ impl Pki {
 }
 
 fn hyphens(serial: &[u8]) -> String {
-    output::colons(&x509::hex(serial)).replace(':', "-")
+    colons(&x509::hex(serial)).replace(':', "-")
 }
 
 /// Certificates are listed in the order of their serial numbers with hyphens, and `after` is compared with those: one

@@ -48,7 +48,7 @@ use crate::{
 use crl::CrlConfig;
 use issuer::{Issuer, Issuers};
 use role::Role;
-pub(crate) use {kept::PkiKept, names::glob, output::colons};
+pub(crate) use {kept::PkiKept, names::glob};
 
 /// One `pki` mount.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use x509::Certificate;
 
-use crate::vault::error::Refusal;
+use crate::{serial::colons, vault::error::Refusal};
 
 /// How an answer's certificates are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,26 +43,4 @@ pub(crate) fn base64(der: &[u8]) -> String {
 /// `aa:bb:…`
 pub(crate) fn serial(certificate: &Certificate) -> String {
     colons(&certificate.serial_hex())
-}
-
-pub(crate) fn colons(hex: &str) -> String {
-    let mut text = String::with_capacity(hex.len() * 3 / 2);
-    for (index, digit) in hex.chars().enumerate() {
-        if index > 0 && index % 2 == 0 {
-            text.push(':');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn serials_have_colons_between_bytes() {
-        assert_eq!(colons("0a1b2c"), "0a:1b:2c");
-        assert_eq!(colons(""), "");
-    }
 }

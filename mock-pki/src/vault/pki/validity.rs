@@ -68,7 +68,3 @@ pub(crate) fn refuse_beyond_issuer(not_after: Timestamp, issuer: &Issuer) -> Res
 pub(crate) fn minus(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(at)
 }
-
-pub(crate) fn whole(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}

@@ -220,3 +220,12 @@ impl Drop for Real {
         let _ = self.child.wait();
     }
 }
+
+/// Runs openssl in a folder; gives what it prints.
+pub(crate) fn openssl(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let ran = Command::new("openssl").args(arguments).current_dir(folder).output();
+    let output = ran.unwrap_or_else(|error| panic!("openssl: {error}; install your distribution's openssl"));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(said) } else { Err(said) }
+}

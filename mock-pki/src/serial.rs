@@ -1,4 +1,4 @@
-//! Serial numbers in decimal digits, as products that count them so write them.
+//! Serial numbers, and other bytes, as products write them for people.
 
 /// A big-endian number in decimal digits.
 pub(crate) fn decimal(bytes: &[u8]) -> String {
@@ -21,6 +21,18 @@ pub(crate) fn decimal(bytes: &[u8]) -> String {
     digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
 }
 
+/// Hexadecimal with a colon after each byte but the last.
+pub(crate) fn colons(hex: &str) -> String {
+    let mut text = String::with_capacity(hex.len() * 3 / 2);
+    for (index, digit) in hex.chars().enumerate() {
+        if index > 0 && index % 2 == 0 {
+            text.push(':');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +43,11 @@ mod tests {
         assert_eq!(decimal(&[0, 1, 0]), "256");
         let largest = u128::MAX.to_be_bytes();
         assert_eq!(decimal(&largest), u128::MAX.to_string());
+    }
+
+    #[test]
+    fn serials_have_colons_between_bytes() {
+        assert_eq!(colons("0a1b2c"), "0a:1b:2c");
+        assert_eq!(colons(""), "");
     }
 }

@@ -1,6 +1,8 @@
-//! The little DER that this face writes itself: names from text, and PKCS#7 without signers.
+//! The little DER that faces write themselves: names from text, PKCS#7 without signers, keys under a password.
 
 pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(crate) const UTF8_STRING: u8 = 0x0c;
 pub(crate) const PRINTABLE_STRING: u8 = 0x13;
@@ -26,6 +28,11 @@ pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     encoded
 }
 
+/// A SEQUENCE of what is encoded already.
+pub(crate) fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
+    tlv(SEQUENCE, &parts.concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +42,6 @@ mod tests {
         assert_eq!(tlv(4, &[7; 0x7f])[..3], [4, 0x7f, 7]);
         assert_eq!(tlv(4, &[7; 0x80])[..4], [4, 0x81, 0x80, 7]);
         assert_eq!(tlv(4, &[7; 0x0100])[..5], [4, 0x82, 1, 0, 7]);
+        assert_eq!(tlv(4, &[0; 0x1234])[..4], [4, 0x82, 0x12, 0x34]);
     }
 }
